@@ -1,0 +1,1 @@
+"""Aqueduct: a self-hosted AI gateway."""

@@ -1,0 +1,1 @@
+"""Values and arithmetic: what the gateway talks about, with no I/O."""

@@ -1,0 +1,61 @@
+"""What is served: providers, and models made of targets."""
+
+import enum
+
+import msgspec
+
+from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
+
+
+class StructuredOutput(enum.Enum):
+    """How a target is held to a JSON schema; whichever it is, the answer is validated."""
+
+    NATIVE = "native"
+    TOOL = "tool"
+    INSTRUCTION = "instruction"
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """A place that serves models: where it is, what it speaks and the credential for it.
+
+    `governed_fields` are the request fields choosing a model, a price or a retention that this provider may be sent.
+    """
+
+    name: str
+    kind: str
+    origin: Origin | None = None
+    base_path: str = ""
+    api_key: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    governed_fields: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"Provider({self.name!r}, kind={self.kind!r})"
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One model at one provider with one credential; `model` is the name the provider knows (`*`: the one asked for)."""
+
+    provider: Provider
+    model: str
+    priority: int = 1
+    weight: int = 1
+    structured_output: StructuredOutput = StructuredOutput.NATIVE
+    plain_timeouts: Timeouts = PLAIN_TIMEOUTS
+    stream_timeouts: Timeouts = STREAM_TIMEOUTS
+    model_path: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How the target is called in headers, logs and records."""
+        return f"{self.provider.name}/{self.model}"
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A public name with the targets behind it, in the order they are tried."""
+
+    name: str
+    targets: tuple[Target, ...]
+    aliases: tuple[str, ...] = ()
+    description: str | None = None
+    created_at: int = 0

@@ -1,0 +1,28 @@
+"""Everything the data plane knows, compiled, immutable and versioned: a request uses one snapshot from end to end."""
+
+import msgspec
+
+from aqueduct.domain.model import Model
+from aqueduct.domain.principal import Principal
+from aqueduct.errors import ModelNotFound
+
+WILDCARD = "*"
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The models by every name a client may ask for (names and aliases), and the one behind every other name."""
+
+    models: tuple[Model, ...] = ()
+    by_name: dict[str, Model] = {}
+    wildcard: Model | None = None
+
+    def resolve(self, principal: Principal, name: str) -> Model:
+        """Return the model behind `name`; what the principal may not use is as unknown as what does not exist."""
+        model = self.by_name.get(name, self.wildcard)
+        if model is None or not principal.may_use(name):
+            raise ModelNotFound(f"The model `{name}` does not exist or you do not have access to it.")
+        return model
+
+    def visible(self, principal: Principal) -> list[tuple[str, Model]]:
+        """List the (name, model) pairs that the principal may use, aliases included; `*` itself is never listed."""
+        return [(name, model) for name, model in self.by_name.items() if principal.may_use(name)]

@@ -1,0 +1,78 @@
+"""What a request used, as it is recorded: a map of units, a row an attempt.
+
+Unit names follow OpenTelemetry GenAI. `input_tokens` includes `cached_tokens`, `output_tokens` includes
+`reasoning_tokens`, as in OpenAI's own usage object.
+"""
+
+import msgspec
+
+Units = dict[str, int]
+"""How much of what: `input_tokens`, `output_tokens`, `cached_tokens`, `reasoning_tokens`; later images, seconds …"""
+
+FINISHED = "finished"
+CLIENT_GONE = "client_gone"
+SEND_FAILED = "send_failed"
+UPSTREAM_DIED = "upstream_died"
+CANCELLED = "cancelled"
+REFUSED = "refused"
+ENDINGS = (FINISHED, CLIENT_GONE, SEND_FAILED, UPSTREAM_DIED, CANCELLED, REFUSED)
+"""How a request can end; `refused` is an error answered before any upstream was committed to."""
+
+
+class AttemptRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One call to one target, failed ones too.
+
+    `status` is the upstream's HTTP status (None: none came), `error` the code of an `UpstreamError`. Durations are in
+    milliseconds from the attempt's start.
+    """
+
+    target: str
+    provider: str
+    started_at: float
+    status: int | None = None
+    error: str | None = None
+    response_model: str | None = None
+    upstream_request_id: str | None = None
+    units: Units = {}
+    is_estimated: bool = False
+    first_byte_ms: float | None = None
+    total_ms: float = 0.0
+
+
+class UsageRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One authenticated request, whatever became of it; the line of the journal and, later, the rows of the database.
+
+    `id` is our request id, a UUIDv7, and makes the write idempotent. `started_at` is in seconds since the epoch.
+    `status` is the one the client was sent; `units` the sum that the client is charged for.
+    """
+
+    id: str
+    started_at: float
+    operation: str
+    api_token_id: str
+    organisation_id: str | None = None
+    team_id: str | None = None
+    user_id: str | None = None
+    service_account_id: str | None = None
+    request_model: str | None = None
+    response_model: str | None = None
+    target: str | None = None
+    provider: str | None = None
+    status: int = 200
+    ending: str = FINISHED
+    error_code: str | None = None
+    is_stream: bool = False
+    units: Units = {}
+    is_estimated: bool = False
+    finish_reason: str | None = None
+    first_byte_ms: float | None = None
+    total_ms: float = 0.0
+    end_user: str | None = None
+    client_request_id: str | None = None
+    attempts: list[AttemptRecord] = []
+
+
+class Undelivered(msgspec.Struct, kw_only=True):
+    """A later line about a settled request: its last bytes were released but could not be sent."""
+
+    undelivered: str

@@ -1,0 +1,95 @@
+"""What every adapter offers the gateway, and the values that pass between them.
+
+An adapter is keyed by operation (`chat`, `completions`; later embeddings and so on) and has four methods for each.
+Every attempt builds from the client's original request, so an adapter keeps no state between calls.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from aqueduct.domain.http import Headers, UpstreamRequest
+from aqueduct.domain.model import Target
+from aqueduct.domain.usage import Units
+from aqueduct.errors import UpstreamError
+from aqueduct.wire.request import Request
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """A plain answer, whole, in OpenAI's format.
+
+    `body` is what the client gets. `contents` holds the text of each choice that ended in `stop` with neither refusal
+    nor tool call (what a JSON schema is checked against), by choice index; `output_text` is all the text generated, for
+    counting where `units` is None because the upstream reported no usage.
+    """
+
+    body: bytes
+    units: Units | None
+    response_model: str | None = None
+    finish_reason: str | None = None
+    contents: dict[int, str] = {}
+    output_text: str = ""
+
+
+class Event(msgspec.Struct):
+    """One event of a stream, in OpenAI's format: `payload` is the JSON after `data: `, without line ends.
+
+    `is_content` is true of the first event that carries content, reasoning or a tool call and of all after it: the
+    commit waits for it. `payload` is empty for an event that the client is not to see (usage it did not ask for).
+    """
+
+    payload: bytes
+    is_content: bool
+
+
+class StreamReader(Protocol):
+    """Turns the bytes of one streamed answer into events; made anew for every attempt.
+
+    `feed` and `finish` raise `UpstreamError` for an error event of any dialect, rubbish or a truncated stream; the
+    events before it are in `pending`. After `finish` returned, the stream was whole.
+    """
+
+    units: Units | None
+    response_model: str | None
+    finish_reason: str | None
+    is_done: bool
+    pending: list[Event]
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take what arrived, cut anywhere; return the events that are now complete."""
+
+    def finish(self) -> list[Event]:
+        """Take the end of the body; return what was left, or raise if the stream was not whole."""
+
+    def contents(self) -> dict[int, str]:
+        """Return the text of each choice that ended in `stop` with neither refusal nor tool call, by index."""
+
+    def output_text(self) -> str:
+        """Return all the text generated so far, for counting."""
+
+
+class Operation(Protocol):
+    """One operation of one kind of provider."""
+
+    def build_request(self, request: Request, target: Target) -> UpstreamRequest:
+        """Translate the client's request, or raise `RequestError` naming what this target cannot carry."""
+
+    def read_response(self, request: Request, body: bytes) -> Answer:
+        """Translate a successful plain answer, or raise `UpstreamInvalidResponse`."""
+
+    def stream_reader(self, request: Request) -> StreamReader:
+        """Return a reader for a successful streamed answer."""
+
+    def read_error(self, status: int, headers: Headers, body: bytes) -> UpstreamError:
+        """Classify an answer whose status is not 200, by status and structured code."""
+
+    def calls(self, request: Request) -> Sequence[Request]:
+        """Return the upstream calls that make up the request: itself, or one a choice where `n` is not native."""
+
+    def flows(self, request: Request, target: Target) -> bool:
+        """Whether a stream held to a JSON schema may flow to the client before it has been checked whole."""
+
+
+Adapter = dict[str, Operation]
+"""The operations that a kind of provider has, by name."""

@@ -1,0 +1,39 @@
+"""What every parsed request has in common, whatever its operation."""
+
+from typing import Any, Protocol
+
+import msgspec
+
+
+class Request(Protocol):
+    """A request whose body has been checked: typed where it is read, raw where it only travels.
+
+    `fields` holds every top-level member in the client's order, known or not, as raw JSON; it is what goes upstream.
+    """
+
+    operation: str
+    fields: dict[str, msgspec.Raw]
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def is_stream(self) -> bool: ...
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the client asked for usage in the stream."""
+
+    @property
+    def choices(self) -> int:
+        """How many choices it asks for (`n`)."""
+
+    @property
+    def end_user(self) -> str | None: ...
+    @property
+    def schema(self) -> dict[str, Any] | bool | None:
+        """The JSON schema the answer must satisfy, or None."""
+
+    def with_fields(self, **changes: Any) -> "Request":
+        """Return the same request with top-level members replaced (None removes one)."""
+
+    def input_text(self) -> str:
+        """Return all the text that goes into the model, for counting."""
