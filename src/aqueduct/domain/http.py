@@ -32,8 +32,9 @@ class Origin(msgspec.Struct, frozen=True):
 class Timeouts(msgspec.Struct, frozen=True):
     """How long an upstream may take, in seconds.
 
-    `first_byte` runs from the request's last byte to the response head, `idle` between two reads of the body, `total`
-    from the start of the attempt to the body's end.
+    `first_byte` runs from the request's last byte to the first byte of the answer's body (a stream's head may come long
+    before its first event), `idle` between two reads of the body after that, `total` from the start of the attempt to
+    the body's end.
     """
 
     connect_seconds: float = 5.0

@@ -1,4 +1,7 @@
-"""What is served: providers, and models made of targets."""
+"""What is served: providers, and models made of targets.
+
+Providers and targets are compared by identity: a reload makes new ones, and what is cached by them goes with them.
+"""
 
 import enum
 
@@ -15,7 +18,7 @@ class StructuredOutput(enum.Enum):
     INSTRUCTION = "instruction"
 
 
-class Provider(msgspec.Struct, frozen=True, kw_only=True):
+class Provider(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A place that serves models: where it is, what it speaks and the credential for it.
 
     `governed_fields` are the request fields choosing a model, a price or a retention that this provider may be sent.
@@ -33,7 +36,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         return f"Provider({self.name!r}, kind={self.kind!r})"
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One model at one provider with one credential; `model` is the name the provider knows (`*`: the one asked for)."""
 
     provider: Provider

@@ -1,6 +1,7 @@
 """Who is calling: an API token and the people behind it."""
 
-from fnmatch import fnmatchcase
+import re
+from functools import lru_cache
 
 import msgspec
 
@@ -31,7 +32,15 @@ class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the model, by the name that was asked for, is among those allowed."""
         if self.allowed_models is None:
             return True
-        return any(model == allowed or fnmatchcase(model, allowed) for allowed in self.allowed_models)
+        return model in self.allowed_models or any(
+            _pattern(allowed).fullmatch(model) for allowed in self.allowed_models if "*" in allowed
+        )
+
+
+@lru_cache(maxsize=4096)
+def _pattern(allowed: str) -> re.Pattern[str]:
+    """Compile a name in which `*` stands for any run of characters, and nothing else is special."""
+    return re.compile(".*".join(re.escape(part) for part in allowed.split("*")), re.DOTALL)
 
 
 Principal = ApiToken
