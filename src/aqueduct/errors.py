@@ -4,6 +4,10 @@ Code raises; only `wire/errors.py` renders. No message may hold a credential, an
 
     AqueductError
     ├── ConfigurationError            start-up or reload: names the setting and the fix
+    ├── ControlError                  what a person asked for cannot be done: says why and what to do instead
+    │   ├── InvalidValue
+    │   ├── NotFound
+    │   └── AlreadyExists
     ├── RequestError                  safe to show to the client: status, type, code, param
     │   ├── InvalidRequest            400
     │   ├── InvalidJsonSchema         400
@@ -45,6 +49,22 @@ class AqueductError(Exception):
 
 class ConfigurationError(AqueductError):
     """A setting or a config file is wrong; the message names the setting (or line) and the fix."""
+
+
+class ControlError(AqueductError):
+    """A person asked for something that cannot be done; the message says why and what to do instead."""
+
+
+class InvalidValue(ControlError):
+    """A value that was given is not one that can be used."""
+
+
+class NotFound(ControlError):
+    """What was named does not exist, or no longer."""
+
+
+class AlreadyExists(ControlError):
+    """The name is taken."""
 
 
 class RequestError(AqueductError):
