@@ -1,0 +1,143 @@
+"""The child process: serves one GGUF file with llama.cpp's HTTP server on loopback until its parent is gone.
+
+Run as `python -m aqueduct.local.child`. It reads one JSON line (`ChildConfig`) from standard input, which then stays
+open and silent: its end is the end of the parent. It writes JSON lines (`Report`) to standard output, the first when it
+serves or could not, then one for every sign of life. Everything llama.cpp prints goes to standard error.
+"""
+
+import ctypes
+import http.client
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+LOOPBACK = "127.0.0.1"
+_PR_SET_PDEATHSIG = 1
+_PROBE_TIMEOUT_SECONDS = 5.0
+_IDLE = (b"llamacpp:requests_processing 0\n", b"llamacpp:requests_deferred 0\n")
+
+
+class ChildConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the child is told; `context_tokens` is for each of the `slots`, the requests served at the same time."""
+
+    model_path: str
+    api_key: str
+    parent_pid: int
+    threads: int
+    slots: int
+    context_tokens: int
+    beat_seconds: float
+
+
+class Report(msgspec.Struct, omit_defaults=True):
+    """What the child says: the address it serves at, why it cannot, or (neither) that it is alive."""
+
+    address: str | None = None
+    failure: str | None = None
+
+
+def main() -> int:
+    """Serve until the parent is gone; 1 if the model could not be loaded."""
+    report = _reporter()
+    config = msgspec.json.decode(sys.stdin.buffer.readline(), type=ChildConfig)
+    _end_with_parent(config.parent_pid)
+    try:
+        server = _start_server(config)
+    except Exception as error:  # noqa: BLE001 - the edge of the process: the parent tells the user
+        report(Report(failure=f"{type(error).__name__}: {error}"))
+        return 1
+    report(Report(address=server.listening_address))
+    while True:
+        time.sleep(config.beat_seconds)
+        if _is_alive(server):
+            report(Report())
+
+
+def _reporter() -> Callable[[Report], None]:
+    """Keep standard output for reports alone: what libraries print there is sent to standard error."""
+    channel = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def report(message: Report) -> None:
+        channel.write(msgspec.json.encode(message) + b"\n")
+
+    return report
+
+
+def _end_with_parent(parent_pid: int) -> None:
+    """Make sure that this process does not outlive its parent, however that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the parent, which drains first
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent_pid:
+            os._exit(0)
+    threading.Thread(target=_exit_at_end_of_input, name="parent-watch", daemon=True).start()
+
+
+def _exit_at_end_of_input() -> None:
+    """Wait for the pipe that only the parent holds open; llama.cpp's threads would keep a normal exit waiting."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def _start_server(config: ChildConfig) -> Any:
+    """Load the model and start llama.cpp's server, whose defaults are for one person on a trusted machine."""
+    # libgomp reads this when it is loaded: idle threads that spin would starve every other process on the machine.
+    os.putenv("GOMP_SPINCOUNT", "0")
+    os.putenv("OMP_WAIT_POLICY", "passive")
+    import xllamacpp  # noqa: PLC0415 - after the environment is set; and it is an optional extra
+
+    params = xllamacpp.CommonParams()
+    params.model.path = config.model_path
+    params.hostnames = [LOOPBACK]
+    params.port = 0  # the system's choice, reported back: a port chosen beforehand may be taken by then
+    params.api_keys = [config.api_key]
+    params.cors_origins = "null"
+    params.cors_origins_explicit = True
+    params.cors_credentials = False
+    params.ui = False
+    params.endpoint_slots = False
+    params.endpoint_props = False
+    params.endpoint_metrics = True  # what `_is_alive` asks in-process needs it; over HTTP it needs the key
+    params.cache_ram_mib = 64
+    params.n_parallel = config.slots
+    params.n_ctx = config.slots * config.context_tokens
+    params.n_batch = params.n_ubatch = 256  # the longest step that a sign of life has to wait for
+    params.n_threads_http = 64  # an idle kept-alive connection holds one of these threads
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = config.threads
+    params.use_jinja = True
+    params.verbosity = 2  # warnings and errors
+    return xllamacpp.Server(params)
+
+
+def _is_alive(server: Any) -> bool:
+    """Whether the generation loop answers between two steps, and, while it has nothing to do, HTTP as well.
+
+    A busy server is not a hung one: with every HTTP thread taken, `/health` has to queue.
+    """
+    metrics = server.handle_metrics()
+    metrics = metrics if isinstance(metrics, bytes) else str(metrics).encode()
+    return not all(line in metrics for line in _IDLE) or _answers_http(server.listening_address)
+
+
+def _answers_http(address: str) -> bool:
+    """Whether `/health`, which needs no key, says that the server is ready."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=_PROBE_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/health", headers={"connection": "close"})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
