@@ -1,8 +1,9 @@
-"""Brings `.venv` up to date with the hashed lock: `environment.py serve [test] [check]`.
+"""Brings `.venv` up to date with the hashed lock: `environment.py [--is-current] serve [test] [check]`.
 
 Runs before anything is installed, so it needs only the standard library. What was installed is remembered by the hash
-of its lock, and a later run that finds nothing changed touches nothing. One run at a time holds a file lock; a run that
-was interrupted leaves a mark, and the next one starts the environment anew.
+of its lock, and a later run that finds nothing changed touches nothing; `--is-current` only tells, by its exit status.
+One run at a time holds a file lock; a run that was interrupted leaves a mark, and the next one starts the environment
+anew.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ IDENTITY = STATE / "identity"
 LOG = ENVIRONMENT / "install.log"
 
 PURPOSES = {
-    "serve": "what the gateway needs (150 MB to download, most of it the embedded model)",
+    "serve": "what the gateway needs (150 MB, most of it the embedded model)",
     "test": "what the tests need",
     "check": "what the checks need",
 }
@@ -148,21 +149,21 @@ def collect(lines: Iterable[str], total: int) -> str:
 
 def explain(command: Sequence[str], output: str) -> str:
     """Say in a few lines why a command failed, and what helps."""
-    errors = [line for line in output.splitlines() if "error" in line.lower()] or output.splitlines()
-    reason = "\n  ".join(errors[-5:]) or "no reason given"
+    lines = output.splitlines()
+    errors = [line for line in lines if line.lower().startswith("error")] or lines
     if "ensurepip" in output and "venv" in command:
         hint = "Python's venv module is not whole. On Debian and Ubuntu: apt install python3-venv"
     elif "No space left on device" in output:
         hint = f"The disk is full: {ROOT} needs about 400 MB."
+    elif "Read-only file system" in output or "Permission denied" in output:
+        hint = f"{ENVIRONMENT} cannot be written to."
     elif UNREACHABLE.search(output):
         hint = "The package index could not be reached. Check the network, or set PIP_INDEX_URL to a mirror of yours."
     elif "No matching distribution" in output:
-        hint = "There is no prebuilt package for this system. See docs/guides/install.md for those that have them."
-    elif "Read-only file system" in output or "Permission denied" in output:
-        hint = f"{ROOT} cannot be written to."
+        hint = "The package index has no prebuilt package for this system (docs/guides/install.md says which have)."
     else:
-        hint = f"The whole output is in {LOG}."
-    return f"{hint}\n  {reason}"
+        hint = f"A command failed: {' '.join(command)}"
+    return "\n  ".join([hint, *errors[-3:], f"The whole output is in {LOG}."])
 
 
 def install(name: str, source: Path, lock: TextIO) -> None:
@@ -171,7 +172,10 @@ def install(name: str, source: Path, lock: TextIO) -> None:
         run([str(PYTHON), *PIP_INSTALL, *THE_PROJECT], lock)
         return
     total = len(re.findall(r"^[\w.-]+==", source.read_text(), re.MULTILINE))
-    say(f"Installing {PURPOSES[name]} into .venv …")
+    if (STATE / name).exists():
+        say(f"Updating to the changed requirements/{source.name} …")
+    else:
+        say(f"Installing {PURPOSES[name]} into .venv …")
     run([str(PYTHON), *PIP_INSTALL, *FROM_LOCK, "-r", str(source)], lock, total)
 
 
@@ -193,8 +197,11 @@ def bring_up_to_date(layers: Sequence[str]) -> None:
     say(f"Installed in {time.monotonic() - started_at:.0f} s.")
 
 
-def main(layers: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Do it, and turn a failure into a message; returns the exit status."""
+    layers = [argument for argument in arguments if argument != "--is-current"]
+    if len(layers) != len(arguments):
+        return 1 if stale(layers) else 0
     try:
         bring_up_to_date(layers)
     except SetUpError as failure:
@@ -210,4 +217,4 @@ def main(layers: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["serve"]))
+    sys.exit(main(sys.argv[1:]))

@@ -46,6 +46,9 @@ find_python() {
 }
 
 set_up() {
+  if [ -x "$environment/bin/python" ] && "$environment/bin/python" "$root/scripts/environment.py" --is-current "$@"; then
+    return
+  fi 2>/dev/null
   find_python
   "$python" "$root/scripts/environment.py" "$@" || exit $?
 }
