@@ -42,7 +42,6 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     provider: Provider
     model: str
     priority: int = 1
-    weight: int = 1
     structured_output: StructuredOutput = StructuredOutput.NATIVE
     plain_timeouts: Timeouts = PLAIN_TIMEOUTS
     stream_timeouts: Timeouts = STREAM_TIMEOUTS

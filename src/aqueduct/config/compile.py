@@ -1,0 +1,212 @@
+"""Turns a parsed file into a snapshot, or points at the line that is wrong."""
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+
+from aqueduct.config.load import Source
+from aqueduct.config.schema import Document, ModelNode, ProviderNode, TargetNode, TimeoutsNode
+from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
+from aqueduct.domain.model import Model, Provider, Target
+from aqueduct.domain.snapshot import WILDCARD, Snapshot
+
+LOCAL_MODEL = "smollm2-135m"
+LOCAL_ALIAS = "default"
+_FORBIDDEN_HEADERS = frozenset(
+    {"host", "content-length", "connection", "transfer-encoding", "cookie", "accept-encoding"}
+)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PORTS = {"http": 80, "https": 443}
+
+
+class KindRules(Protocol):
+    """What compiling needs to know of a kind of provider."""
+
+    @property
+    def default_base_url(self) -> str | None: ...
+    @property
+    def needs_base_url(self) -> bool: ...
+
+
+Kinds = Mapping[str, KindRules]
+
+
+def compile_default() -> Snapshot:
+    """Return what is served without a config file: the embedded model."""
+    provider = Provider(name="embedded", kind="local")
+    target = Target(provider=provider, model=LOCAL_MODEL)
+    return _snapshot([Model(name=LOCAL_MODEL, aliases=(LOCAL_ALIAS,), targets=(target,), description=_EMBEDDED)])
+
+
+_EMBEDDED = "SmolLM2-135M-Instruct, a small demonstration model"
+
+
+def compile_source(source: Source, kinds: Kinds) -> Snapshot:
+    """Validate the whole file and compile it; raise `ConfigurationError` with the first line at fault."""
+    return _Compiler(source, kinds).compile()
+
+
+class _Compiler:
+    """Compiles one file."""
+
+    def __init__(self, source: Source, kinds: Kinds) -> None:
+        self._source = source
+        self._kinds = kinds
+
+    def compile(self) -> Snapshot:
+        document = self._read_document()
+        providers: dict[str, Provider] = {}
+        nodes: dict[str, ProviderNode] = {}
+        for index, node in enumerate(document.providers):
+            path = f"$.providers[{index}]"
+            if node.name in providers:
+                raise self._source.error(f"{path}.name", f"the provider name '{node.name}' is taken")
+            providers[node.name] = self._provider(node, path)
+            nodes[node.name] = node
+        models: list[Model] = []
+        taken: set[str] = set()
+        for index, model in enumerate(document.models):
+            path = f"$.models[{index}]"
+            self._claim_names(model, path, taken)
+            targets = [
+                self._target(target, model, providers, nodes, f"{path}.targets[{number}]")
+                for number, target in enumerate(model.targets)
+            ]
+            targets.sort(key=lambda target: target.priority)
+            models.append(
+                Model(
+                    name=model.name,
+                    targets=tuple(targets),
+                    aliases=tuple(model.aliases),
+                    description=model.description,
+                )
+            )
+        return _snapshot(models)
+
+    def _read_document(self) -> Document:
+        try:
+            return msgspec.convert(self._source.value, Document)
+        except msgspec.ValidationError as error:
+            message, _, path = str(error).partition(" - at `")
+            path = path.removesuffix("`") or "$"
+            if unknown := re.search(r"unknown field `(.+)`", message):
+                name = unknown[1]
+                raise self._source.error(f"{path}.{name}", f"'{name}' is not known here") from error
+            raise self._source.error(
+                path, f"{path.removeprefix('$').removeprefix('.') or 'the file'}: {message}"
+            ) from error
+
+    def _claim_names(self, model: ModelNode, path: str, taken: set[str]) -> None:
+        for name, where in [
+            (model.name, f"{path}.name"),
+            *((alias, f"{path}.aliases[{index}]") for index, alias in enumerate(model.aliases)),
+        ]:
+            if name in taken:
+                raise self._source.error(where, f"the model name '{name}' is taken")
+            if "*" in name and (name != WILDCARD or where != f"{path}.name"):
+                raise self._source.error(where, "only `*` alone stands for every other name")
+            taken.add(name)
+
+    def _provider(self, node: ProviderNode, path: str) -> Provider:
+        kind = self._kinds.get(node.kind)
+        if kind is None:
+            raise self._source.error(f"{path}.kind", _unknown("kind", node.kind, self._kinds))
+        origin, base_path = None, ""
+        if kind.needs_base_url:
+            base_url = node.base_url or kind.default_base_url
+            if base_url is None:
+                raise self._source.error(path, f"a provider of kind '{node.kind}' needs a base_url")
+            origin, base_path = self._read_base_url(base_url, f"{path}.base_url")
+        self._check_headers(node, path)
+        return Provider(
+            name=node.name,
+            kind=node.kind,
+            origin=origin,
+            base_path=base_path,
+            api_key=node.api_key or None,
+            headers=tuple(node.headers.items()),
+            governed_fields=frozenset(node.allow_fields),
+        )
+
+    def _check_headers(self, node: ProviderNode, path: str) -> None:
+        if node.api_key and not (node.api_key.isascii() and node.api_key.isprintable()):
+            raise self._source.error(f"{path}.api_key", "the key holds characters that no header can carry")
+        for name, value in node.headers.items():
+            where = f"{path}.headers.{name}"
+            if name.lower() in _FORBIDDEN_HEADERS or not _HEADER_NAME.fullmatch(name):
+                raise self._source.error(where, f"the header '{name}' cannot be set")
+            if not (value.isascii() and value.isprintable()):
+                raise self._source.error(
+                    where, f"the value of the header '{name}' holds characters that no header can carry"
+                )
+
+    def _read_base_url(self, base_url: str, path: str) -> tuple[Origin, str]:
+        try:
+            url = urlsplit(base_url)
+            port = url.port
+        except ValueError as error:
+            raise self._source.error(path, f"the base_url is not a URL: {error}") from error
+        if url.scheme not in _PORTS or not url.hostname:
+            raise self._source.error(path, "the base_url must begin with http:// or https:// and a host")
+        if url.username or url.password or url.query or url.fragment:
+            raise self._source.error(path, "the base_url may hold no credential, query or fragment")
+        base_path = url.path.rstrip("/")
+        if not all(32 < ord(character) < 127 for character in base_path + url.hostname):
+            raise self._source.error(path, "the base_url holds characters that no request line can carry")
+        return Origin(url.scheme, url.hostname, port or _PORTS[url.scheme]), base_path
+
+    def _target(
+        self,
+        node: TargetNode,
+        model: ModelNode,
+        providers: Mapping[str, Provider],
+        nodes: Mapping[str, ProviderNode],
+        path: str,
+    ) -> Target:
+        provider = providers.get(node.provider)
+        if provider is None:
+            raise self._source.error(f"{path}.provider", _unknown("provider", node.provider, providers))
+        is_local = not self._kinds[provider.kind].needs_base_url
+        if node.model_path is not None and not is_local:
+            raise self._source.error(f"{path}.model_path", "only a provider of kind 'local' has a model_path")
+        if node.model_path is not None and not Path(node.model_path).is_file():
+            raise self._source.error(f"{path}.model_path", f"there is no file {node.model_path}")
+        if node.model is None and not is_local:
+            raise self._source.error(path, "a target needs a model")
+        return Target(
+            provider=provider,
+            model=node.model or model.name,
+            priority=node.priority,
+            structured_output=node.structured_output or nodes[node.provider].structured_output,
+            plain_timeouts=_timeouts(PLAIN_TIMEOUTS, model.timeouts, node.timeouts),
+            stream_timeouts=_timeouts(STREAM_TIMEOUTS, model.timeouts, node.timeouts),
+            model_path=node.model_path,
+        )
+
+
+def _timeouts(default: Timeouts, *nodes: TimeoutsNode) -> Timeouts:
+    """Lay the nodes over the default, the last one on top."""
+    changes = {
+        f"{name}_seconds": seconds
+        for node in nodes
+        for name in ("connect", "first_byte", "idle", "total")
+        if (seconds := getattr(node, name)) is not None
+    }
+    return msgspec.structs.replace(default, **changes) if changes else default
+
+
+def _unknown(what: str, name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
+    return f"the {what} '{name}' is not known ({hint})"
+
+
+def _snapshot(models: list[Model]) -> Snapshot:
+    by_name = {name: model for model in models if model.name != WILDCARD for name in (model.name, *model.aliases)}
+    wildcard = next((model for model in models if model.name == WILDCARD), None)
+    return Snapshot(models=tuple(models), by_name=by_name, wildcard=wildcard)

@@ -1,0 +1,56 @@
+"""The config file as a living thing: read at start, watched, swapped in whole or refused with its line."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+import watchfiles
+
+from aqueduct.config.compile import Kinds, compile_default, compile_source
+from aqueduct.config.load import read_source
+from aqueduct.domain.snapshot import Snapshot
+from aqueduct.errors import ConfigurationError
+
+logger = structlog.get_logger(__name__)
+
+
+class ConfigFile:
+    """One `aqueduct.yaml`, or none (then the embedded model is served).
+
+    `error` is the reason why the file as it is now was refused; None while what is served is what it says.
+    """
+
+    def __init__(self, path: Path | None, environment: Mapping[str, str], kinds: Kinds) -> None:
+        self.path = path
+        self.error: str | None = None
+        self._environment = environment
+        self._kinds = kinds
+
+    def load(self) -> Snapshot:
+        """Read, validate and compile the file; raise `ConfigurationError` with the line at fault."""
+        if self.path is None:
+            return compile_default()
+        return compile_source(read_source(self.path, self._environment), self._kinds)
+
+    async def watch(self, swap: Callable[[Snapshot], None]) -> None:
+        """Load the file anew on each change and hand the snapshot to `swap`; a bad file changes nothing.
+
+        The directory is watched, not the file: editors and Kubernetes replace files by renaming others over them.
+        """
+        if self.path is None:
+            return
+        directory = self.path.resolve().parent if not self.path.is_symlink() else self.path.parent
+        async for _ in watchfiles.awatch(directory, recursive=False, step=20, debounce=200, stop_event=None):
+            await self._reload(swap)
+
+    async def _reload(self, swap: Callable[[Snapshot], None]) -> None:
+        try:
+            snapshot = await asyncio.to_thread(self.load)
+        except ConfigurationError as error:
+            if str(error) != self.error:
+                self.error = str(error)
+                logger.error("config refused, the one before stays", reason=self.error)
+            return
+        self.error = None
+        swap(snapshot)

@@ -1,0 +1,115 @@
+"""Reads a YAML file into plain values that remember the line each came from, and fills in `${ENV}`.
+
+The environment is put in after the YAML is parsed, so a value can never become structure.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aqueduct.errors import ConfigurationError
+
+_MAX_BYTES = 4 * 1024 * 1024
+_MAX_DEPTH = 32
+_VARIABLE = re.compile(r"\$(\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|\{[^}]*\}?)")
+
+
+class Source:
+    """Plain values of a file, and the line (from 1) of every path such as `$.models[0].name`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.value: Any = None
+        self.lines: dict[str, int] = {}
+
+    def error(self, path: str, message: str) -> ConfigurationError:
+        """Return an error that points at the line of `path`, or of the nearest thing around it."""
+        while path not in self.lines and path not in ("$", ""):
+            path = path[: max(path.rfind("."), path.rfind("["))]
+        return ConfigurationError(f"{self.name}:{self.lines.get(path, 1)}: {message}")
+
+
+def read_source(path: Path, environment: Mapping[str, str]) -> Source:
+    """Read and parse the file at `path`; raise `ConfigurationError` with the line at fault."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > _MAX_BYTES:
+        raise ConfigurationError(f"{path}: is larger than {_MAX_BYTES} bytes")
+    return parse_source(data, str(path), environment)
+
+
+def parse_source(data: bytes, name: str, environment: Mapping[str, str]) -> Source:
+    """Parse YAML bytes; `name` is what errors call the file."""
+    source = Source(name)
+    try:
+        node = yaml.compose(data.decode("utf-8-sig"), Loader=yaml.CSafeLoader)
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{name}: is not UTF-8 (byte {error.start})") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigurationError(f"{name}:{line}: {error.problem or 'is not YAML'}") from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{name}: is not YAML: {error}") from error
+    source.value = {} if node is None else _Builder(source, environment).build(node, "$", 0)
+    if source.value is None:
+        source.value = {}
+    return source
+
+
+class _Builder:
+    """Turns YAML nodes into plain values; aliases are refused, so that a small file stays small."""
+
+    def __init__(self, source: Source, environment: Mapping[str, str]) -> None:
+        self._source = source
+        self._environment = environment
+        self._seen: set[int] = set()
+        self._constructor = yaml.constructor.SafeConstructor()
+
+    def build(self, node: yaml.Node, path: str, depth: int) -> Any:
+        self._source.lines[path] = node.start_mark.line + 1
+        if depth > _MAX_DEPTH:
+            raise self._source.error(path, f"is nested deeper than {_MAX_DEPTH} levels")
+        if not isinstance(node, yaml.ScalarNode):
+            if id(node) in self._seen:
+                raise self._source.error(path, "YAML aliases of mappings and lists are not supported")
+            self._seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._build_mapping(node, path, depth)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(node.value)]
+        return self._build_scalar(node, path)
+
+    def _build_mapping(self, node: yaml.MappingNode, path: str, depth: int) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            here = f"{path}.{key}"
+            if not isinstance(key, str) or key_node.tag == "tag:yaml.org,2002:merge":
+                raise self._source.error(path, "a key must be a plain name")
+            if key in mapping:
+                self._source.lines[here] = key_node.start_mark.line + 1
+                raise self._source.error(here, f"'{key}' is given twice")
+            mapping[key] = self.build(value_node, here, depth + 1)
+        return mapping
+
+    def _build_scalar(self, node: yaml.Node, path: str) -> Any:
+        try:
+            value = self._constructor.construct_object(node)
+        except (yaml.YAMLError, ValueError) as error:
+            raise self._source.error(path, f"is not a plain value: {error}") from error
+        return _VARIABLE.sub(lambda match: self._fill(match, path), value) if isinstance(value, str) else value
+
+    def _fill(self, match: re.Match[str], path: str) -> str:
+        if match[1] == "$":
+            return "$"
+        name = match[2]
+        if name is None:
+            raise self._source.error(path, "`${` starts a variable: write `${NAME}`, or `$$` for a dollar sign")
+        if name not in self._environment:
+            raise self._source.error(path, f"the environment variable {name} is not set")
+        return self._environment[name]

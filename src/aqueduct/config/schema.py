@@ -1,0 +1,66 @@
+"""The shape of `aqueduct.yaml`, as structs: what is not named here is refused."""
+
+from typing import Annotated
+
+import msgspec
+
+from aqueduct.domain.model import StructuredOutput
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class _Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mapping of the file."""
+
+
+class TimeoutsNode(_Node):
+    """How long targets may take, in seconds; what is left out is inherited (target, then model, then the default).
+
+    `first_byte` holds until the answer's first byte, or a stream's first event.
+    """
+
+    connect: Seconds | None = None
+    first_byte: Seconds | None = None
+    idle: Seconds | None = None
+    total: Seconds | None = None
+
+
+class ProviderNode(_Node):
+    """A place that serves models."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    kind: str
+    base_url: str | None = None
+    api_key: str | None = None
+    headers: dict[str, str] = {}
+    allow_fields: list[str] = []
+    structured_output: StructuredOutput = StructuredOutput.NATIVE
+
+
+class TargetNode(_Node):
+    """One model at one provider."""
+
+    provider: Name
+    model: Name | None = None
+    model_path: str | None = None
+    priority: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 1
+    structured_output: StructuredOutput | None = None
+    timeouts: TimeoutsNode = TimeoutsNode()
+
+
+class ModelNode(_Node):
+    """A public name with the targets behind it."""
+
+    name: Name
+    targets: Annotated[list[TargetNode], msgspec.Meta(min_length=1)]
+    aliases: list[Name] = []
+    description: str | None = None
+    timeouts: TimeoutsNode = TimeoutsNode()
+
+
+class Document(_Node):
+    """The whole file."""
+
+    providers: list[ProviderNode] = []
+    models: list[ModelNode] = []

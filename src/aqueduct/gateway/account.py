@@ -1,0 +1,123 @@
+"""What a request used, gathered while it runs and settled exactly once, into the journal."""
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from aqueduct.domain.principal import Principal
+from aqueduct.domain.usage import REFUSED, Undelivered, Units, UsageRecord
+from aqueduct.domain.model import Target
+from aqueduct.gateway.attempt import Attempt
+from aqueduct.gateway.call import Call
+from aqueduct.gateway.counting import count_tokens
+from aqueduct.wire.request import Request
+
+
+class Journal(Protocol):
+    """Where settled requests go."""
+
+    @property
+    def is_writable(self) -> bool: ...
+
+    def record(self, record: UsageRecord | Undelivered) -> Awaitable[None]:
+        """Take one record; the awaitable is done when it is written, within this tick of the event loop."""
+
+
+class Entry:
+    """One authenticated request in the making: who, what, and the attempts so far."""
+
+    __slots__ = ("attempts", "call", "first_byte_ms", "is_settled", "operation", "principal", "request", "status")
+
+    def __init__(self, call: Call, principal: Principal, operation: str) -> None:
+        self.call = call
+        self.principal = principal
+        self.operation = operation
+        self.request: Request | None = None
+        self.attempts: list[Attempt] = []
+        self.first_byte_ms: float | None = None
+        self.status = 0
+        self.is_settled = False
+
+    def begin_attempt(self, target: Target, request: Request) -> Attempt:
+        """Start the record of one call to `target`."""
+        attempt = Attempt(target, request)
+        self.attempts.append(attempt)
+        return attempt
+
+
+class Ledger:
+    """Opens an entry for every authenticated request and settles it once, whatever became of it."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def open(self, call: Call, principal: Principal, operation: str) -> Entry:
+        """Start the account of one request."""
+        return Entry(call, principal, operation)
+
+    def settle(self, entry: Entry, ending: str, *, error_code: str | None = None, finish_reason: str | None = None) -> (
+        Awaitable[None]
+    ):
+        """Write the record of a request; it may be awaited, but is on its way already."""
+        if entry.is_settled:
+            raise RuntimeError("a request is settled once")
+        entry.is_settled = True
+        record = _record(entry)
+        record.ending = ending
+        record.error_code = error_code
+        record.finish_reason = finish_reason
+        return self._journal.record(record)
+
+    def note_undelivered(self, entry: Entry) -> None:
+        """Add that the last bytes of a settled request did not reach the client."""
+        self._journal.record(Undelivered(undelivered=entry.call.id))
+
+
+def _record(entry: Entry) -> UsageRecord:
+    call, principal, request = entry.call, entry.principal, entry.request
+    record = UsageRecord(
+        id=call.id,
+        started_at=call.started_at,
+        operation=entry.operation,
+        api_token_id=principal.id,
+        organisation_id=principal.organisation_id,
+        team_id=principal.team_id,
+        user_id=principal.user_id,
+        service_account_id=principal.service_account_id,
+        status=entry.status,
+        first_byte_ms=entry.first_byte_ms,
+        total_ms=call.elapsed_ms(),
+        client_request_id=call.client_request_id,
+    )
+    if request is not None:
+        record.request_model = request.model
+        record.is_stream = request.is_stream
+        record.end_user = request.end_user
+    _add_attempts(record, entry.attempts)
+    return record
+
+
+def _add_attempts(record: UsageRecord, attempts: list[Attempt]) -> None:
+    """Add the attempts and the sum of what they used; count what no upstream reported."""
+    for attempt in attempts:
+        if (texts := attempt.uncounted_text()) is not None:
+            input_tokens, output_tokens = count_tokens(texts)
+            attempt.record.units = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+            attempt.record.is_estimated = True
+    records = [attempt.record for attempt in attempts]
+    record.attempts = records
+    if records:
+        last = records[-1]
+        record.target, record.provider, record.response_model = last.target, last.provider, last.response_model
+        record.units = last.units if len(records) == 1 else _sum([each.units for each in records])
+        record.is_estimated = any(each.is_estimated for each in records)
+
+
+def _sum(maps: list[Units]) -> Units:
+    total: Units = {}
+    for units in maps:
+        for unit, amount in units.items():
+            total[unit] = total.get(unit, 0) + amount
+    return total
+
+
+__all__ = ["REFUSED", "Entry", "Journal", "Ledger"]

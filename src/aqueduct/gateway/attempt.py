@@ -1,0 +1,51 @@
+"""One call to one target, as it is recorded while it runs."""
+
+import time
+
+from aqueduct.domain.model import Target
+from aqueduct.domain.usage import AttemptRecord
+from aqueduct.errors import UpstreamError
+from aqueduct.providers.base import Answer, StreamReader
+from aqueduct.wire.request import Request
+
+
+class Attempt:
+    """One call to one target: its record, and what was generated, for counting where the upstream reports no usage.
+
+    `request` is what was sent (asking again changes it), so that its input can be counted.
+    """
+
+    __slots__ = ("_started", "answer", "reader", "record", "request", "target")
+
+    def __init__(self, target: Target, request: Request) -> None:
+        self.target = target
+        self.request = request
+        self.answer: Answer | None = None
+        self.reader: StreamReader | None = None
+        self._started = time.perf_counter()
+        self.record = AttemptRecord(target=target.name, provider=target.provider.name, started_at=time.time())
+
+    def note_head(self, status: int, upstream_request_id: bytes | None) -> None:
+        """The head of the answer is there."""
+        self.record.status = status
+        self.record.first_byte_ms = (time.perf_counter() - self._started) * 1000
+        if upstream_request_id is not None:
+            self.record.upstream_request_id = upstream_request_id.decode("latin-1")[:200]
+
+    def end(self, error: UpstreamError | None) -> None:
+        """It is over, well or not."""
+        source = self.answer or self.reader
+        if source is not None:
+            self.record.response_model = source.response_model
+            self.record.units = source.units or {}
+        if error is not None:
+            self.record.error = error.code
+        self.record.total_ms = (time.perf_counter() - self._started) * 1000
+
+    def uncounted_text(self) -> tuple[str, str] | None:
+        """Return the input and output texts to count, or None if usage was reported or nothing was generated."""
+        if self.answer is not None and self.answer.units is None:
+            return self.request.input_text(), self.answer.output_text
+        if self.reader is not None and self.reader.units is None and (text := self.reader.output_text()):
+            return self.request.input_text(), text
+        return None

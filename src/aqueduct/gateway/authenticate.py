@@ -1,0 +1,93 @@
+"""Finds out who is calling, by the API token in the request's head."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from aqueduct.domain.principal import ApiToken, Principal
+from aqueduct.errors import InvalidToken, MissingToken
+from aqueduct.gateway.call import Call, HeaderList
+from aqueduct.telemetry.metrics import REFUSED_CREDENTIALS
+
+_CREDENTIAL_HEADERS = frozenset({b"authorization", b"api-key", b"x-api-key"})
+_BEARER = b"bearer "
+_MAX_VALUE_BYTES = 512
+_MAX_CACHED = 50_000
+
+Digest = tuple[str, bytes]
+
+
+class Revision(Protocol):
+    """The number that changes whenever what is cached may have changed."""
+
+    def read(self) -> int:
+        """Return the current number; costs next to nothing."""
+
+
+class TokenStore(Protocol):
+    """Where API tokens are known, by the hashes of their values."""
+
+    def digest(self, value: str) -> Digest:
+        """Return the key id and hash that a value is cached by."""
+
+    def find(self, value: str) -> Awaitable[ApiToken | None]:
+        """Look a value up in the database, whether usable or not."""
+
+
+class Authenticator:
+    """Tells principals from strangers; remembers both until the revision changes."""
+
+    def __init__(self, tokens: TokenStore, revision: Revision, now: Callable[[], float] = time.time) -> None:
+        self._tokens = tokens
+        self._revision = revision
+        self._now = now
+        self._seen = -1
+        self._known: dict[Digest, ApiToken | None] = {}
+
+    async def authenticate(self, call: Call) -> Principal:
+        """Return the caller; raise `MissingToken` or `InvalidToken`."""
+        try:
+            value = _read_credential(call.headers)
+            token = await self._find(value)
+            if token is None or not token.is_usable(self._now()):
+                raise InvalidToken("Incorrect API token provided: it is unknown, revoked or expired.")
+        except (MissingToken, InvalidToken) as error:
+            REFUSED_CREDENTIALS.labels("missing" if isinstance(error, MissingToken) else "invalid").inc()
+            raise
+        return token
+
+    async def _find(self, value: str) -> ApiToken | None:
+        revision = self._revision.read()
+        if revision != self._seen or len(self._known) > _MAX_CACHED:
+            self._known = {}
+            self._seen = revision
+        known = self._known
+        digest = self._tokens.digest(value)
+        if digest in known:
+            return known[digest]
+        # What is read now may be newer than `revision`, never older: it goes into the cache it was started for.
+        known[digest] = token = await self._tokens.find(value)
+        return token
+
+
+def _read_credential(headers: HeaderList) -> str:
+    """Return the one credential of the request: a bearer token, or `api-key` or `x-api-key`."""
+    found: bytes | None = None
+    for name, raw in headers:
+        if name not in _CREDENTIAL_HEADERS:
+            continue
+        value = raw.strip()
+        if name == b"authorization":
+            if value[:7].lower() != _BEARER:
+                raise InvalidToken("The Authorization header must have the form 'Bearer TOKEN'.")
+            value = value[7:].strip()
+        if found is not None and value != found:
+            raise InvalidToken("Two different credentials came with one request. Send one.")
+        found = value
+    if not found:
+        raise MissingToken(
+            "You didn't provide an API token. Send it in the Authorization header, as 'Authorization: Bearer TOKEN'."
+        )
+    if len(found) > _MAX_VALUE_BYTES or not found.isascii():
+        raise InvalidToken("Incorrect API token provided: it is unknown, revoked or expired.")
+    return found.decode("ascii")

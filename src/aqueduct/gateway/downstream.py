@@ -1,0 +1,124 @@
+"""uvicorn's HTTP protocol, held to our limits.
+
+uvicorn bounds neither the head of a request nor the time it takes, tells nobody when a client leaves, and answers bad
+HTTP in plain text; this subclass mends those four and nothing else.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from aqueduct.errors import HeadersTooLarge, InvalidRequest, Overloaded, RequestError
+from aqueduct.wire.errors import render
+
+_LINGER_SECONDS = 5.0
+
+
+class DownstreamLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one client may send: bytes and fields of a head, and how long a head or a pause in a body may take."""
+
+    max_connections: int
+    max_header_bytes: int
+    max_header_count: int
+    head_timeout_seconds: float
+
+
+class DownstreamProtocol(HttpToolsProtocol):
+    """One client's connection."""
+
+    limits: DownstreamLimits
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        super().connection_made(transport)
+        self.on_gone: Callable[[], None] | None = None
+        self.receiving_since: float | None = time.monotonic()
+        self._head_bytes = 0
+        if len(self.connections) > self.limits.max_connections:
+            self._refuse(Overloaded("The gateway has as many connections as it may. Try again shortly."))
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.on_gone is not None:
+            self.on_gone()
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            super().data_received(data)
+
+    @override
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["aqueduct.connection"] = self  # type: ignore[typeddict-unknown-key] # our own extension of the scope
+        self.receiving_since = time.monotonic()
+        self._head_bytes = 0
+
+    @override
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._count_head(len(url))
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._count_head(len(name) + len(value) + 4)
+
+    @override
+    def on_headers_complete(self) -> None:
+        if not self.transport.is_closing():
+            super().on_headers_complete()
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        self.receiving_since = time.monotonic()
+        super().on_body(body)
+
+    @override
+    def on_message_complete(self) -> None:
+        self.receiving_since = None
+        if self.cycle is not None:
+            super().on_message_complete()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(InvalidRequest("The request is not valid HTTP/1.1."))
+
+    def close_truncated(self) -> None:
+        """Close after what was written, without ending the answer; a client that does not read is cut off later."""
+        self.transport.close()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+
+    def close_if_stalled(self, now: float) -> None:
+        """Close the connection if a head, or a part of a body, has been awaited for too long (slowloris)."""
+        if self.receiving_since is not None and now - self.receiving_since > self.limits.head_timeout_seconds:
+            self.receiving_since = None
+            self.transport.abort()
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > self.limits.max_header_bytes or len(self.headers) > self.limits.max_header_count:
+            self._refuse(HeadersTooLarge("The request head is too large."))
+
+    def _refuse(self, error: RequestError) -> None:
+        """Answer without the application and close; only where no request of this connection is being answered."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            answer = render(error)
+            fields = [*answer.headers, (b"connection", b"close"), (b"content-length", b"%d" % len(answer.body))]
+            head = b"".join(b"%b: %b\r\n" % field for field in fields)
+            self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[answer.status], head, answer.body))
+        self.transport.close()
+
+
+def protocol_class(limits: DownstreamLimits) -> type[asyncio.Protocol]:
+    """Return the protocol class with these limits, as uvicorn's `http` setting wants it."""
+    members: dict[str, Any] = {"limits": limits}
+    return type("BoundDownstreamProtocol", (DownstreamProtocol,), members)

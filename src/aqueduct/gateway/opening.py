@@ -1,0 +1,58 @@
+"""Opens one target for one request: a single call, several that make up one answer, or a checked one."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+from aqueduct.domain.http import Timeouts
+from aqueduct.domain.model import Target
+from aqueduct.gateway.account import Entry
+from aqueduct.gateway.exchange import Exchange, PlainExchange, StreamExchange
+from aqueduct.gateway.fan_out import FanOutExchange, merge_answers
+from aqueduct.gateway.target_caller import TargetCaller
+from aqueduct.providers.base import Answer
+from aqueduct.wire.request import Request
+
+T = TypeVar("T")
+
+
+class Opener:
+    """Opens targets; where a target cannot give `n` choices in one call, it makes one call a choice and merges."""
+
+    def __init__(self, caller: TargetCaller) -> None:
+        self._caller = caller
+
+    async def open(self, request: Request, target: Target, entry: Entry) -> Exchange:
+        """Return the target's answer: whole if plain, at its first event with content if streamed."""
+        if not request.is_stream:
+            return PlainExchange(target, await self.ask(request, target, entry, target.plain_timeouts))
+        calls = self._caller.operation(request, target).calls(request)
+        if len(calls) == 1:
+            return await self._stream(calls[0], target, entry)
+        streams = await _gather([self._stream(call, target, entry) for call in calls])
+        return FanOutExchange(target, streams, wants_usage=request.wants_usage)
+
+    async def ask(self, request: Request, target: Target, entry: Entry, timeouts: Timeouts) -> Answer:
+        """Return the target's whole answer to a plain request."""
+        calls = self._caller.operation(request, target).calls(request)
+        if len(calls) == 1:
+            return await self._caller.ask(calls[0], entry.begin_attempt(target, calls[0]), timeouts)
+        asks = [self._caller.ask(call, entry.begin_attempt(target, call), timeouts) for call in calls]
+        return merge_answers(await _gather(asks))
+
+    def flows(self, request: Request, target: Target) -> bool:
+        """Whether a stream held to a JSON schema may flow before it has been checked whole."""
+        return self._caller.operation(request, target).flows(request, target)
+
+    async def _stream(self, request: Request, target: Target, entry: Entry) -> StreamExchange:
+        return await self._caller.stream(request, entry.begin_attempt(target, request), target.stream_timeouts)
+
+
+async def _gather(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run all at once; the first failure cancels the others and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]

@@ -1,0 +1,155 @@
+"""One request from its head to its settlement, as a straight line."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import structlog
+
+from aqueduct.domain.usage import CANCELLED, CLIENT_GONE, REFUSED, SEND_FAILED, UPSTREAM_DIED
+from aqueduct.errors import (
+    AllTargetsFailed,
+    Draining,
+    JournalUnavailable,
+    RequestError,
+    UpstreamError,
+)
+from aqueduct.gateway.account import Entry, Journal, Ledger
+from aqueduct.gateway.authenticate import Authenticator
+from aqueduct.gateway.call import Call, ClientGone
+from aqueduct.gateway.keepalive import Keepalive
+from aqueduct.gateway.relay import Relay
+from aqueduct.gateway.route import Router
+from aqueduct.gateway.state import State
+from aqueduct.wire.errors import render
+from aqueduct.wire.request import Request
+from aqueduct.wire.sse import encode_error_event
+
+logger = structlog.get_logger(__name__)
+
+Work = Callable[[Entry], Awaitable[None]]
+
+
+class Dialect(NamedTuple):
+    """How one endpoint's body is read."""
+
+    operation: str
+    parse: Callable[[bytes], Request]
+
+
+class PipelineLimits(NamedTuple):
+    """What one request may cost."""
+
+    max_body_bytes: int
+    keepalive_interval_seconds: float
+
+
+class Pipeline:
+    """Serves requests; everything it needs is wired in `app.py`."""
+
+    def __init__(
+        self,
+        state: State,
+        authenticator: Authenticator,
+        router: Router,
+        journal: Journal,
+        limits: PipelineLimits,
+    ) -> None:
+        self._state = state
+        self._authenticator = authenticator
+        self._router = router
+        self._journal = journal
+        self._ledger = Ledger(journal)
+        self._limits = limits
+
+    async def complete(self, call: Call, dialect: Dialect) -> None:
+        """Serve one completion."""
+
+        async def work(entry: Entry) -> None:
+            snapshot = self._state.snapshot
+            entry.request = request = dialect.parse(await call.read_body(self._limits.max_body_bytes))
+            model = snapshot.resolve(entry.principal, request.model)
+            keepalive = Keepalive(call, self._limits.keepalive_interval_seconds) if request.is_stream else None
+            if keepalive is not None:
+                keepalive.start()
+            try:
+                exchange = await self._router.open(model, request, entry)
+                await Relay(exchange, entry, self._ledger).run()
+            finally:
+                if keepalive is not None:
+                    keepalive.stop()
+
+        await self.serve(call, dialect.operation, work)
+
+    async def serve(self, call: Call, operation: str, work: Work) -> None:
+        """Do an authenticated piece of work and settle it, in whatever way it ends."""
+        try:
+            if self._state.is_draining:
+                raise Draining("The gateway is shutting down. Try again shortly.")
+            principal = await self._authenticator.authenticate(call)
+            if not self._journal.is_writable:
+                raise JournalUnavailable("Usage cannot be recorded at the moment, so nothing is served.")
+        except RequestError as error:
+            await answer_error(call, error)
+            return
+        entry = self._ledger.open(call, principal, operation)
+        call.watch_client()
+        try:
+            await work(entry)
+        except (asyncio.CancelledError, ClientGone) as error:
+            await self._settle_cancelled(entry, error)
+        except OSError as error:
+            logger.warning("answer not sent", request_id=call.id, reason=str(error))
+            self._settle_unheard(entry, SEND_FAILED)
+        except Exception as error:  # noqa: BLE001 -- the edge of a request: a bug is a 500 and a log line
+            await self._settle_failed(entry, error)
+        finally:
+            call.release()
+
+    async def _settle_cancelled(self, entry: Entry, error: BaseException) -> None:
+        """Settle what nobody waits for any more, or what the server had to end."""
+        call = entry.call
+        if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        if call.is_gone or isinstance(error, ClientGone):
+            self._settle_unheard(entry, CLIENT_GONE)
+            return
+        draining = Draining("The gateway had to end this request because it is shutting down.")
+        if not entry.is_settled:
+            entry.status = entry.status or draining.status
+            await self._ledger.settle(entry, CANCELLED, error_code=draining.code)
+        await answer_error(call, draining)
+
+    def _settle_unheard(self, entry: Entry, ending: str) -> None:
+        if entry.is_settled:
+            self._ledger.note_undelivered(entry)
+            return
+        entry.status = entry.status or 499
+        self._ledger.settle(entry, ending)
+
+    async def _settle_failed(self, entry: Entry, error: Exception) -> None:
+        """Settle and answer a request that was refused or failed."""
+        call = entry.call
+        rendered = render(error)
+        if rendered.status == 500:
+            logger.exception("bug", request_id=call.id, exc_info=error)
+        entry.status = 200 if call.is_committed else rendered.status
+        try:
+            if not entry.is_settled:
+                ending = UPSTREAM_DIED if isinstance(error, UpstreamError | AllTargetsFailed) else REFUSED
+                await self._ledger.settle(entry, ending, error_code=rendered.code)
+        except JournalUnavailable as unavailable:
+            error = unavailable
+        try:
+            await answer_error(call, error)
+        except asyncio.CancelledError:
+            self._settle_unheard(entry, CLIENT_GONE)
+
+
+async def answer_error(call: Call, error: Exception) -> None:
+    """Tell the client: with a status of its own before the commit, in the stream after it."""
+    if call.is_committed:
+        await call.cut(encode_error_event(error))
+        return
+    answer = render(error)
+    await call.answer(answer.status, [*answer.headers, (b"x-request-id", call.id.encode())], answer.body)

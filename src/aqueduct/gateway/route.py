@@ -1,0 +1,87 @@
+"""The only retry loop: asks a model's targets in order until one answers.
+
+Every target is asked once before any is asked again, so that a failover costs no waiting; between two rounds there is a
+pause with jitter. Nothing is retried after the commit, and never a request that an upstream refused for itself.
+"""
+
+import asyncio
+import random
+
+from aqueduct.domain.model import Model, Target
+from aqueduct.errors import AllTargetsFailed, RequestError, SchemaNotSatisfied, UpstreamError, UpstreamTimeout
+from aqueduct.gateway.account import Entry
+from aqueduct.gateway.checked import CheckedOpener
+from aqueduct.gateway.exchange import Exchange
+from aqueduct.gateway.opening import Opener
+from aqueduct.wire.request import Request
+
+_ROUNDS = 3
+_BACKOFF_SECONDS = 0.25
+_PATIENCE_SECONDS = 5.0
+_MAX_ATTEMPTS = 8
+
+
+class Router:
+    """Tries the targets of a model until the commit."""
+
+    def __init__(self, opener: Opener, checked: CheckedOpener) -> None:
+        self._opener = opener
+        self._checked = checked
+
+    async def open(self, model: Model, request: Request, entry: Entry) -> Exchange:
+        """Return the first answer that any target gives; raise `AllTargetsFailed`, or the refusal of the request."""
+        opener: Opener | CheckedOpener = self._opener
+        if request.schema is not None:
+            await self._checked.check_schema(request.schema)
+            opener = self._checked
+        walk = _Walk(model.targets)
+        while targets := await walk.next_round():
+            for target in targets:
+                try:
+                    return await opener.open(request, target, entry)
+                except (UpstreamError, RequestError) as error:
+                    walk.note(target, error)
+                if entry.call.is_committed or len(entry.attempts) >= _MAX_ATTEMPTS:
+                    raise walk.failure()
+        raise walk.failure()
+
+
+class _Walk:
+    """Which targets are left to ask, and what those asked have said."""
+
+    def __init__(self, targets: tuple[Target, ...]) -> None:
+        self._left = list(targets)
+        self._round = 0
+        self._causes: list[UpstreamError] = []
+        self._refusal: RequestError | None = None
+
+    def note(self, target: Target, error: UpstreamError | RequestError) -> None:
+        """Remember a failure; raise it if no other target could do better."""
+        if isinstance(error, SchemaNotSatisfied):
+            raise error
+        if isinstance(error, RequestError):
+            self._refusal = self._refusal or error
+            self._left.remove(target)
+            return
+        self._causes.append(error)
+        if isinstance(error, UpstreamRejected):
+            raise AllTargetsFailed(self._causes) from error
+        if not error.is_retryable or isinstance(error, UpstreamTimeout):
+            self._left.remove(target)
+
+    def failure(self) -> AllTargetsFailed | RequestError:
+        """Return what the client is to hear."""
+        return self._refusal if self._refusal and not self._causes else AllTargetsFailed(self._causes)
+
+    async def next_round(self) -> tuple[Target, ...]:
+        """Return the targets to ask now, after the pause that is due; none when it is time to give up."""
+        self._round += 1
+        if self._round == 1:
+            return tuple(self._left)
+        pause = _BACKOFF_SECONDS * 2 ** (self._round - 2) * random.uniform(0.5, 1.0)  # noqa: S311 -- jitter, no secret
+        asked = [cause.retry_after_seconds for cause in self._causes if cause.retry_after_seconds is not None]
+        pause = max(pause, min(asked, default=0.0))
+        if self._round > _ROUNDS or not self._left or pause > _PATIENCE_SECONDS:
+            return ()
+        await asyncio.sleep(pause)
+        return tuple(self._left)

@@ -1,0 +1,96 @@
+"""Calls one target once and turns what it says into an exchange or an error."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from aqueduct.domain.http import Timeouts, UpstreamRequest
+from aqueduct.domain.model import Target
+from aqueduct.errors import UpstreamError
+from aqueduct.gateway.attempt import Attempt
+from aqueduct.gateway.exchange import StreamExchange
+from aqueduct.providers.base import Answer, Operation
+from aqueduct.providers.registry import Kind
+from aqueduct.upstream.transport import UpstreamResponse
+from aqueduct.wire.request import Request
+
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_MAX_ERROR_BYTES = 256 * 1024
+
+
+class Transport(Protocol):
+    """Sends a request to where its origin's scheme says: over HTTP, or to a supervised local model."""
+
+    async def send(self, request: UpstreamRequest, timeouts: Timeouts) -> UpstreamResponse:
+        """Return the answer once its head is there; raise `UpstreamError`."""
+
+    async def close(self) -> None:
+        """Close what is open."""
+
+
+class TargetCaller:
+    """Calls targets: the one place where an adapter and a transport meet."""
+
+    def __init__(self, kinds: Mapping[str, Kind], transports: Mapping[str, Transport]) -> None:
+        self._kinds = kinds
+        self._transports = transports
+
+    def operation(self, request: Request, target: Target) -> Operation:
+        """Return the adapter's side of the request's operation."""
+        return self._kinds[target.provider.kind].adapter[request.operation]
+
+    async def ask(self, request: Request, attempt: Attempt, timeouts: Timeouts) -> Answer:
+        """Make a plain call and return the whole answer."""
+        operation = self.operation(request, attempt.target)
+        response: UpstreamResponse | None = None
+        failure: UpstreamError | None = None
+        try:
+            response = await self._send(operation, attempt, timeouts)
+            body = await response.read_all(_MAX_ANSWER_BYTES)
+            attempt.answer = operation.read_response(request, body)
+        except UpstreamError as error:
+            failure = error
+            raise
+        finally:
+            if response is not None:
+                response.close()
+            attempt.end(failure)
+        return attempt.answer
+
+    async def stream(self, request: Request, attempt: Attempt, timeouts: Timeouts) -> StreamExchange:
+        """Make a streamed call and return it at its first event with content."""
+        operation = self.operation(request, attempt.target)
+        exchange: StreamExchange | None = None
+        try:
+            response = await self._send(operation, attempt, timeouts)
+            attempt.reader = operation.stream_reader(request)
+            exchange = StreamExchange(attempt, response, attempt.reader)
+            if not (response.header(b"content-type") or b"").startswith(b"text/event-stream"):
+                body = await response.read_all(_MAX_ERROR_BYTES)
+                raise operation.read_error(response.status, response.headers, body)
+            await exchange.begin()
+        except BaseException as error:
+            failure = error if isinstance(error, UpstreamError) else None
+            if exchange is not None:
+                exchange.close()
+            attempt.end(failure)
+            raise
+        return exchange
+
+    async def _send(self, operation: Operation, attempt: Attempt, timeouts: Timeouts) -> UpstreamResponse:
+        upstream_request = operation.build_request(attempt.request, attempt.target)
+        response = await self._transports[upstream_request.origin.scheme].send(upstream_request, timeouts)
+        attempt.note_head(response.status, response.header(b"x-request-id"))
+        if response.status != 200:
+            try:
+                body = await response.read_all(_MAX_ERROR_BYTES)
+            finally:
+                response.close()
+            raise operation.read_error(response.status, response.headers, body)
+        return response
+
+
+def remaining(timeouts: Timeouts, seconds: float) -> Timeouts:
+    """Return the timeouts with the total cut to what is left of a deadline."""
+    return msgspec.structs.replace(timeouts, total_seconds=max(0.001, min(timeouts.total_seconds, seconds)))

@@ -1,0 +1,12 @@
+"""The metrics, each defined once; names follow Prometheus' conventions."""
+
+from prometheus_client import Counter, Gauge
+
+REFUSED_CREDENTIALS = Counter(
+    "aqueduct_refused_credentials_total",
+    "Requests without a usable API token; they are counted here and nowhere else.",
+    ["reason"],
+)
+CONFIG_IS_REFUSED = Gauge(
+    "aqueduct_config_is_refused", "1 while the config file as it is now was refused and the one before it is in force."
+)
