@@ -15,9 +15,13 @@ class Request(Protocol):
     fields: dict[str, msgspec.Raw]
 
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """The name of the model that was asked for."""
+
     @property
-    def is_stream(self) -> bool: ...
+    def is_stream(self) -> bool:
+        """Whether the answer is to be streamed."""
+
     @property
     def wants_usage(self) -> bool:
         """Whether the client asked for usage in the stream."""
@@ -27,7 +31,9 @@ class Request(Protocol):
         """How many choices it asks for (`n`)."""
 
     @property
-    def end_user(self) -> str | None: ...
+    def end_user(self) -> str | None:
+        """The client's own name for the person behind the request."""
+
     @property
     def schema(self) -> dict[str, Any] | bool | None:
         """The JSON schema the answer must satisfy, or None."""
