@@ -1,0 +1,54 @@
+"""What the transport is set up with, as frozen values; `settings.py` reads them from the environment."""
+
+import msgspec
+from typing_extensions import override
+
+
+class Tls(msgspec.Struct, frozen=True):
+    """Whom to trust: the system's authorities, and those in `ca_file` (PEM) besides.
+
+    `is_verified` off takes any certificate for any name, and is never the default.
+    """
+
+    ca_file: str | None = None
+    is_verified: bool = True
+
+
+class Proxies(msgspec.Struct, frozen=True):
+    """The proxies for each scheme, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` hold them.
+
+    A proxy is `http://[user:password@]host:port`. `no_proxy` is a list, parted by commas, of names (which stand for
+    their subdomains too), addresses, CIDR blocks, each with an optional `:port`, or `*`. Loopback is always reached
+    directly.
+    """
+
+    http: str | None = None
+    https: str | None = None
+    no_proxy: str = ""
+
+    @override
+    def __repr__(self) -> str:
+        return f"Proxies(http={self.http is not None}, https={self.https is not None}, no_proxy={self.no_proxy!r})"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How much an origin and an answer may take.
+
+    `idle_seconds` is how long an unused connection is kept; `buffer_bytes` how much of a body may wait for a slow
+    reader before the socket is left unread.
+    """
+
+    connections_per_origin: int = 2_000
+    idle_seconds: float = 60.0
+    header_bytes: int = 65_536
+    header_count: int = 128
+    buffer_bytes: int = 262_144
+
+
+class TransportOptions(msgspec.Struct, frozen=True):
+    """Everything that can be set."""
+
+    tls: Tls = Tls()
+    proxies: Proxies = Proxies()
+    limits: Limits = Limits()
+    happy_eyeballs_seconds: float = 0.25
