@@ -181,6 +181,7 @@ class ChatRequest(ParsedRequest[ChatParameters]):
     """A checked request for a chat completion; `schema` is the JSON schema its answer must satisfy, or None."""
 
     operation = "chat"
+    validator = _VALIDATOR
 
     def __init__(self, fields: dict[str, Raw], parameters: ChatParameters, schema: AnswerSchema) -> None:
         super().__init__(fields, parameters)

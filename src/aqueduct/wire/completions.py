@@ -46,6 +46,7 @@ class CompletionRequest(ParsedRequest[CompletionParameters]):
     """A checked request for a plain completion."""
 
     operation = "completions"
+    validator = _VALIDATOR
 
     @property
     def choices(self) -> int:

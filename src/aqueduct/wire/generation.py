@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from aqueduct.errors import InvalidRequest
+from aqueduct.wire.validation import Validator
 
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Bias = Annotated[int, Meta(ge=-100, le=100)]
@@ -48,6 +49,7 @@ class ParsedRequest(Generic[P]):
     """What every checked request of text is made of; each operation adds the rest of `wire/request.py` to it."""
 
     operation: str
+    validator: Validator[P]
 
     def __init__(self, fields: dict[str, Raw], parameters: P) -> None:
         self.fields = fields
@@ -72,17 +74,19 @@ class ParsedRequest(Generic[P]):
     def _changed(self, changes: dict[str, Any]) -> tuple[dict[str, Raw], P]:
         """Return fields and parameters with members replaced (None removes one, `msgspec.Raw` goes in as it is).
 
-        Raises `msgspec.ValidationError` for a value that the operation's own types do not allow.
+        Raises `InvalidRequest` for a value that the operation's own types do not allow.
         """
         fields = dict(self.fields)
         parameters = copy(self.parameters)
         for name, value in changes.items():
+            typed = None
             if value is None:
                 fields.pop(name, None)
             else:
-                fields[name] = Raw(msgspec.json.encode(value))
+                text = msgspec.json.encode(value)
+                fields[name] = Raw(text)
+                typed = self.validator.decode_member(name, text) if name in parameters.__struct_fields__ else None
             if name in parameters.__struct_fields__:
-                typed = None if value is None else _decoder(type(parameters), name).decode(fields[name])
                 setattr(parameters, name, typed)
         return fields, parameters
 
@@ -93,15 +97,3 @@ def check_stream_options(parameters: Parameters) -> None:
         raise InvalidRequest(
             "The parameter 'stream_options' may only be set when 'stream' is true.", param="stream_options"
         )
-
-
-_decoders: dict[tuple[type, str], msgspec.json.Decoder[Any]] = {}
-
-
-def _decoder(type_: type[Parameters], name: str) -> msgspec.json.Decoder[Any]:
-    """Return the decoder of one member, made when it is first replaced."""
-    decoder = _decoders.get((type_, name))
-    if decoder is None:
-        member = next(field for field in msgspec.structs.fields(type_) if field.name == name)
-        decoder = _decoders[type_, name] = msgspec.json.Decoder(member.type)
-    return decoder

@@ -75,6 +75,8 @@ class SseSplitter:
 
     def finish(self) -> list[bytes]:
         """Return the data of a last event that no blank line ended: some upstreams leave it out after `[DONE]`."""
+        if self._held_bytes > self._max_event_bytes:
+            self._refuse()
         rest = b"".join(self._held)
         self._hold(b"")
         event = _read_event(rest)
@@ -100,20 +102,22 @@ class SseSplitter:
         return self._refuse() if self._held_bytes > self._max_event_bytes else []
 
     def _split(self, data: bytes) -> list[bytes]:
-        """Return the whole events in `data`, whose lines all end in LF, and hold the rest."""
+        """Return the whole events in `data`, whose lines all end in LF, and hold the rest.
+
+        An event too large is held with all that follows it, and refused once those before it were handed over.
+        """
         *blocks, rest = data.split(b"\n\n")
-        self._hold(rest)
         events: list[bytes] = []
-        for block in blocks:
+        for number, block in enumerate(blocks):
             if len(block) > self._max_event_bytes:
-                self._refuse()
+                rest = b"\n\n".join([*blocks[number:], rest])
+                break
             if block.startswith(b"data: ") and b"\n" not in block:
                 events.append(block[6:])
             elif (event := _read_event(block)) is not None:
                 events.append(event)
-        if len(rest) > self._max_event_bytes:
-            self._refuse()
-        return events
+        self._hold(rest)
+        return events if events or len(rest) <= self._max_event_bytes else self._refuse()
 
     def _hold(self, rest: bytes) -> None:
         self._held = [rest] if rest else []

@@ -14,7 +14,7 @@ import msgspec
 from aqueduct.errors import InvalidRequest
 from aqueduct.wire.json_object import refuse_json
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 Path = tuple[str, ...]
 
 OTHER = "other"
@@ -95,9 +95,11 @@ class Validator(Generic[T]):
     def __init__(
         self, type_: type[T], open_unions: Mapping[Path, frozenset[str]], supported: Mapping[str, tuple[str, ...]]
     ) -> None:
+        self._type = type_
         self._decoder = msgspec.json.Decoder(type_)
         self._open_unions = open_unions
         self._supported = supported
+        self._members: dict[str, Validator[Any]] = {}
 
     def decode(self, body: bytes) -> T:
         """Return the typed parameters of a body that `read_object` has passed; raise `InvalidRequest`."""
@@ -107,6 +109,18 @@ class Validator(Generic[T]):
             return self._decode_leniently(body, error)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             refuse_json(error, body)
+
+    def decode_member(self, name: str, text: bytes) -> Any:
+        """Return the typed value of one member, given as JSON; raise `InvalidRequest`."""
+        validator = self._members.get(name)
+        if validator is None:
+            validator = self._members[name] = self._narrowed_to(name)
+        return getattr(validator.decode(b'{"%b":%b}' % (name.encode(), text)), name)
+
+    def _narrowed_to(self, name: str) -> "Validator[Any]":
+        member = next(field for field in msgspec.structs.fields(self._type) if field.name == name)
+        open_unions = {path: known for path, known in self._open_unions.items() if path[0] == name}
+        return Validator(msgspec.defstruct("Member", [(name, member.type)]), open_unions, self._supported)
 
     def _decode_leniently(self, body: bytes, error: msgspec.ValidationError) -> T:
         try:
