@@ -25,7 +25,8 @@ Code raises; only `wire/errors.py` renders. No message may hold a credential, an
     │   ├── SchemaNotSatisfied        502
     │   ├── Overloaded                503
     │   ├── Draining                  503
-    │   └── JournalUnavailable        503
+    │   ├── JournalUnavailable        503
+    │   └── TokenCheckUnavailable     503
     ├── UpstreamError                 one attempt failed: never shown verbatim
     │   ├── UpstreamRejected          the upstream refused the request itself: 400, 413, 422, content policy
     │   ├── UpstreamRateLimited       429
@@ -71,7 +72,7 @@ class RequestError(AqueductError):
     """A refusal that may be shown to the client as it is.
 
     `status`, `type` and `code` are the row of the table in `docs/reference/errors.md`; an instance may override `code`
-    with OpenAI's own. `retry_after_seconds` becomes `retry-after`; `should_retry` becomes `x-should-retry` when not None.
+    with OpenAI's own. `retry_after_seconds` becomes `retry-after`; `should_retry`, when not None, `x-should-retry`.
     """
 
     status = 400
@@ -220,6 +221,15 @@ class JournalUnavailable(RequestError):
     status = 503
     type = "service_unavailable_error"
     code = "accounting_unavailable"
+    retry_after_seconds = 5.0
+
+
+class TokenCheckUnavailable(RequestError):
+    """The database does not answer, and the API token is none of those known already."""
+
+    status = 503
+    type = "service_unavailable_error"
+    code = "authentication_unavailable"
     retry_after_seconds = 5.0
 
 

@@ -141,6 +141,11 @@ def read_settings(environ: Mapping[str, str] | None = None, **flags: object) -> 
     return settings, unknown_names(environ)
 
 
+def environment() -> Mapping[str, str]:
+    """Return the process's environment, for the `${NAME}` of the config file."""
+    return os.environ
+
+
 def is_kubernetes(name: str, value: str) -> bool:
     """Whether the variable is one that Kubernetes makes for a service called `aqueduct…`."""
     if name.endswith("PORT") and KUBERNETES_VALUE.match(value):

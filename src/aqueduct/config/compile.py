@@ -28,9 +28,12 @@ class KindRules(Protocol):
     """What compiling needs to know of a kind of provider."""
 
     @property
-    def default_base_url(self) -> str | None: ...
+    def default_base_url(self) -> str | None:
+        """Where it is when the config does not say."""
+
     @property
-    def needs_base_url(self) -> bool: ...
+    def needs_base_url(self) -> bool:
+        """Whether it is reached over HTTP; otherwise its models are files."""
 
 
 Kinds = Mapping[str, KindRules]

@@ -1,7 +1,7 @@
 """The config file as a living thing: read at start, watched, swapped in whole or refused with its line."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -33,7 +33,7 @@ class ConfigFile:
             return compile_default()
         return compile_source(read_source(self.path, self._environment), self._kinds)
 
-    async def watch(self, swap: Callable[[Snapshot], None]) -> None:
+    async def watch(self, swap: Callable[[Snapshot], Awaitable[None]]) -> None:
         """Load the file anew on each change and hand the snapshot to `swap`; a bad file changes nothing.
 
         The directory is watched, not the file: editors and Kubernetes replace files by renaming others over them.
@@ -44,13 +44,13 @@ class ConfigFile:
         async for _ in watchfiles.awatch(directory, recursive=False, step=20, debounce=200, stop_event=None):
             await self._reload(swap)
 
-    async def _reload(self, swap: Callable[[Snapshot], None]) -> None:
+    async def _reload(self, swap: Callable[[Snapshot], Awaitable[None]]) -> None:
         try:
-            snapshot = await asyncio.to_thread(self.load)
+            await swap(await asyncio.to_thread(self.load))
         except ConfigurationError as error:
             if str(error) != self.error:
                 self.error = str(error)
                 logger.error("config refused, the one before stays", reason=self.error)
             return
         self.error = None
-        swap(snapshot)
+        logger.info("config in force")

@@ -14,7 +14,7 @@ class _Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A mapping of the file."""
 
 
-class TimeoutsNode(_Node):
+class TimeoutsNode(_Node, frozen=True):
     """How long targets may take, in seconds; what is left out is inherited (target, then model, then the default).
 
     `first_byte` holds until the answer's first byte, or a stream's first event.
@@ -26,7 +26,7 @@ class TimeoutsNode(_Node):
     total: Seconds | None = None
 
 
-class ProviderNode(_Node):
+class ProviderNode(_Node, frozen=True):
     """A place that serves models."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -38,7 +38,7 @@ class ProviderNode(_Node):
     structured_output: StructuredOutput = StructuredOutput.NATIVE
 
 
-class TargetNode(_Node):
+class TargetNode(_Node, frozen=True):
     """One model at one provider."""
 
     provider: Name
@@ -49,7 +49,7 @@ class TargetNode(_Node):
     timeouts: TimeoutsNode = TimeoutsNode()
 
 
-class ModelNode(_Node):
+class ModelNode(_Node, frozen=True):
     """A public name with the targets behind it."""
 
     name: Name
@@ -59,7 +59,7 @@ class ModelNode(_Node):
     timeouts: TimeoutsNode = TimeoutsNode()
 
 
-class Document(_Node):
+class Document(_Node, frozen=True):
     """The whole file."""
 
     providers: list[ProviderNode] = []

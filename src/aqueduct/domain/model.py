@@ -6,6 +6,7 @@ Providers and targets are compared by identity: a reload makes new ones, and wha
 import enum
 
 import msgspec
+from typing_extensions import override
 
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
 
@@ -32,12 +33,16 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     headers: tuple[tuple[str, str], ...] = ()
     governed_fields: frozenset[str] = frozenset()
 
+    @override
     def __repr__(self) -> str:
         return f"Provider({self.name!r}, kind={self.kind!r})"
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One model at one provider with one credential; `model` is the name the provider knows (`*`: the one asked for)."""
+    """One model at one provider with one credential.
+
+    `model` is the name the provider knows; `*` hands on the one that was asked for.
+    """
 
     provider: Provider
     model: str

@@ -3,23 +3,46 @@
 from collections.abc import Awaitable
 from typing import Protocol
 
-from aqueduct.domain.principal import Principal
-from aqueduct.domain.usage import REFUSED, Undelivered, Units, UsageRecord
+import msgspec
+import structlog
+
 from aqueduct.domain.model import Target
+from aqueduct.domain.principal import Principal
+from aqueduct.domain.usage import Undelivered, Units, UsageRecord
+from aqueduct.errors import JournalUnavailable
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.counting import count_tokens
 from aqueduct.wire.request import Request
+
+logger = structlog.get_logger(__name__)
 
 
 class Journal(Protocol):
     """Where settled requests go."""
 
     @property
-    def is_writable(self) -> bool: ...
+    def is_writable(self) -> bool:
+        """Whether records can be written at the moment."""
 
     def record(self, record: UsageRecord | Undelivered) -> Awaitable[None]:
         """Take one record; the awaitable is done when it is written, within this tick of the event loop."""
+
+
+class BestEffortJournal:
+    """A journal that never refuses: what cannot be written is logged and served all the same (by setting)."""
+
+    is_writable = True
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def record(self, record: UsageRecord | Undelivered) -> None:
+        """Write the record if possible."""
+        try:
+            await self._journal.record(record)
+        except JournalUnavailable:
+            logger.error("a request was served unaccounted", record=msgspec.to_builtins(record))
 
 
 class Entry:
@@ -54,9 +77,9 @@ class Ledger:
         """Start the account of one request."""
         return Entry(call, principal, operation)
 
-    def settle(self, entry: Entry, ending: str, *, error_code: str | None = None, finish_reason: str | None = None) -> (
-        Awaitable[None]
-    ):
+    def settle(
+        self, entry: Entry, ending: str, *, error_code: str | None = None, finish_reason: str | None = None
+    ) -> Awaitable[None]:
         """Write the record of a request; it may be awaited, but is on its way already."""
         if entry.is_settled:
             raise RuntimeError("a request is settled once")
@@ -118,6 +141,3 @@ def _sum(maps: list[Units]) -> Units:
         for unit, amount in units.items():
             total[unit] = total.get(unit, 0) + amount
     return total
-
-
-__all__ = ["REFUSED", "Entry", "Journal", "Ledger"]

@@ -177,7 +177,9 @@ class Call:
 def _new_id(now: float) -> str:
     """Return a UUIDv7 (RFC 9562, 5.7): milliseconds, then random bits."""
     digits = f"{int(now * 1000):012x}{os.urandom(10).hex()}"
-    return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:32]}"
+    return (
+        f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:32]}"
+    )
 
 
 __all__ = ["Call", "ClientGone", "Connection", "InvalidRequest"]

@@ -1,4 +1,4 @@
-"""The promise of structured output: an answer that ends in `stop` satisfies its JSON schema, or the client gets an error.
+"""The promise of structured output: what ends in `stop` satisfies its JSON schema, or the client gets an error.
 
 A plain answer is checked and asked for again with the validator's words. A stream of a target that holds itself to the
 schema flows and is checked at its end; any other is completed and checked first, then streamed.
@@ -12,7 +12,7 @@ from aqueduct.errors import SchemaNotSatisfied
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.exchange import Exchange, PlainExchange, ReplayExchange
 from aqueduct.gateway.opening import Opener
-from aqueduct.gateway.schema import SchemaChecker
+from aqueduct.gateway.schema.checker import SchemaChecker
 from aqueduct.gateway.schema_prompt import ask_again, hold_to_schema, release_content
 from aqueduct.gateway.target_caller import remaining
 from aqueduct.providers.base import Answer
@@ -74,12 +74,7 @@ class CheckedStream:
         self._stream = stream
         self._checker = checker
         self._schema = schema
-        self._is_satisfied = False
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the last block was read, and what it ends was found good."""
-        return self._is_satisfied
+        self.is_whole = False
 
     @property
     def finish_reason(self) -> str | None:
@@ -91,13 +86,13 @@ class CheckedStream:
         return self._stream.contents()
 
     async def read(self) -> bytes:
-        """Return the next block; raise `SchemaNotSatisfied` in place of the last one if the answer breaks the schema."""
+        """Return the next block, or raise `SchemaNotSatisfied` in place of the last one."""
         block = await self._stream.read()
         if self._stream.is_whole:
             bad = await violation_of(self._stream.contents(), self._checker, self._schema)
             if bad is not None:
                 raise SchemaNotSatisfied(_FAILURE + bad[1])
-            self._is_satisfied = True
+            self.is_whole = True
         return block
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from aqueduct.errors import HeadersTooLarge, InvalidRequest, Overloaded, RequestError
 from aqueduct.wire.errors import render
@@ -26,6 +26,7 @@ class DownstreamLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_header_bytes: int
     max_header_count: int
     head_timeout_seconds: float
+    body_timeout_seconds: float
 
 
 class DownstreamProtocol(HttpToolsProtocol):
@@ -38,6 +39,7 @@ class DownstreamProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.on_gone: Callable[[], None] | None = None
         self.receiving_since: float | None = time.monotonic()
+        self._is_in_body = False
         self._head_bytes = 0
         if len(self.connections) > self.limits.max_connections:
             self._refuse(Overloaded("The gateway has as many connections as it may. Try again shortly."))
@@ -58,6 +60,7 @@ class DownstreamProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["aqueduct.connection"] = self  # type: ignore[typeddict-unknown-key] # our own extension of the scope
         self.receiving_since = time.monotonic()
+        self._is_in_body = False
         self._head_bytes = 0
 
     @override
@@ -72,6 +75,7 @@ class DownstreamProtocol(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
+        self._is_in_body = True
         if not self.transport.is_closing():
             super().on_headers_complete()
 
@@ -83,12 +87,15 @@ class DownstreamProtocol(HttpToolsProtocol):
     @override
     def on_message_complete(self) -> None:
         self.receiving_since = None
-        if self.cycle is not None:
-            super().on_message_complete()
+        super().on_message_complete()
 
     @override
     def send_400_response(self, msg: str) -> None:
         self._refuse(InvalidRequest("The request is not valid HTTP/1.1."))
+
+    def _is_between_answers(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn declares it without the None it starts as
+        return cycle is None or cycle.response_complete
 
     def close_truncated(self) -> None:
         """Close after what was written, without ending the answer; a client that does not read is cut off later."""
@@ -97,7 +104,10 @@ class DownstreamProtocol(HttpToolsProtocol):
 
     def close_if_stalled(self, now: float) -> None:
         """Close the connection if a head, or a part of a body, has been awaited for too long (slowloris)."""
-        if self.receiving_since is not None and now - self.receiving_since > self.limits.head_timeout_seconds:
+        if self.receiving_since is None:
+            return
+        limit = self.limits.body_timeout_seconds if self._is_in_body else self.limits.head_timeout_seconds
+        if now - self.receiving_since > limit:
             self.receiving_since = None
             self.transport.abort()
 
@@ -110,7 +120,7 @@ class DownstreamProtocol(HttpToolsProtocol):
         """Answer without the application and close; only where no request of this connection is being answered."""
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:
+        if self._is_between_answers():
             answer = render(error)
             fields = [*answer.headers, (b"connection", b"close"), (b"content-length", b"%d" % len(answer.body))]
             head = b"".join(b"%b: %b\r\n" % field for field in fields)

@@ -7,11 +7,13 @@ the one after which `is_whole` is true: it is released only when the request has
 from collections.abc import Sequence
 from typing import Protocol
 
+from typing_extensions import override
+
 from aqueduct.domain.model import Target
 from aqueduct.errors import UpstreamError
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.providers.base import Answer, Event, StreamReader
-from aqueduct.upstream.transport import UpstreamResponse
+from aqueduct.upstream.connection import UpstreamResponse
 from aqueduct.wire.sse import DONE, encode_event
 
 JSON_TYPE = b"application/json"
@@ -35,7 +37,8 @@ class Exchange(Protocol):
         """Return what a JSON schema is checked against, by choice."""
 
     @property
-    def finish_reason(self) -> str | None: ...
+    def finish_reason(self) -> str | None:
+        """The first choice's finish reason, once it came."""
 
 
 class PlainExchange:
@@ -74,6 +77,7 @@ class ReplayExchange(PlainExchange):
         super().__init__(target, answer)
         self._block = b"".join(map(encode_event, payloads)) + DONE
 
+    @override
     async def read(self) -> bytes:
         """Return all events."""
         return self._block

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import structlog
 
-from aqueduct.domain.usage import CANCELLED, CLIENT_GONE, REFUSED, SEND_FAILED, UPSTREAM_DIED
+from aqueduct.domain.usage import CANCELLED, CLIENT_GONE, FINISHED, REFUSED, SEND_FAILED, UPSTREAM_DIED
 from aqueduct.errors import (
     AllTargetsFailed,
     Draining,
@@ -26,6 +26,8 @@ from aqueduct.wire.request import Request
 from aqueduct.wire.sse import encode_error_event
 
 logger = structlog.get_logger(__name__)
+
+_JSON = (b"content-type", b"application/json")
 
 Work = Callable[[Entry], Awaitable[None]]
 
@@ -81,6 +83,12 @@ class Pipeline:
 
         await self.serve(call, dialect.operation, work)
 
+    async def answer(self, entry: Entry, body: bytes, content_type: tuple[bytes, bytes] = _JSON) -> None:
+        """Settle an entry that needed no upstream, then send its answer."""
+        entry.status = 200
+        await self._ledger.settle(entry, FINISHED)
+        await entry.call.answer(200, [content_type, (b"x-request-id", entry.call.id.encode())], body)
+
     async def serve(self, call: Call, operation: str, work: Work) -> None:
         """Do an authenticated piece of work and settle it, in whatever way it ends."""
         try:
@@ -132,7 +140,7 @@ class Pipeline:
         call = entry.call
         rendered = render(error)
         if rendered.status == 500:
-            logger.exception("bug", request_id=call.id, exc_info=error)
+            logger.error("bug", request_id=call.id, exc_info=error)
         entry.status = 200 if call.is_committed else rendered.status
         try:
             if not entry.is_settled:

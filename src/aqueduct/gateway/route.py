@@ -8,7 +8,14 @@ import asyncio
 import random
 
 from aqueduct.domain.model import Model, Target
-from aqueduct.errors import AllTargetsFailed, RequestError, SchemaNotSatisfied, UpstreamError, UpstreamTimeout
+from aqueduct.errors import (
+    AllTargetsFailed,
+    RequestError,
+    SchemaNotSatisfied,
+    UpstreamError,
+    UpstreamRejected,
+    UpstreamTimeout,
+)
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange

@@ -27,7 +27,7 @@ def hold_to_schema(request: Request, schema: dict[str, Any] | bool, way: Structu
             tool_choice={"type": "function", "function": {"name": _TOOL_NAME}},
         )
     instruction = (
-        "Answer with one JSON value and nothing else: no explanation, no code fence. It must satisfy this JSON schema:\n"
+        "Answer with one JSON value and nothing else: no explanation, no code fence. It must satisfy this schema:\n"
         + msgspec.json.encode(schema).decode()
     )
     messages = _messages(request)

@@ -12,7 +12,7 @@ from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.exchange import StreamExchange
 from aqueduct.providers.base import Answer, Operation
 from aqueduct.providers.registry import Kind
-from aqueduct.upstream.transport import UpstreamResponse
+from aqueduct.upstream.connection import UpstreamResponse
 from aqueduct.wire.request import Request
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024

@@ -52,9 +52,12 @@ class StreamReader(Protocol):
 
     units: Units | None
     response_model: str | None
-    finish_reason: str | None
     is_done: bool
     pending: list[Event]
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The first choice's finish reason, once it came."""
 
     def feed(self, data: bytes) -> list[Event]:
         """Take what arrived, cut anywhere; return the events that are now complete."""

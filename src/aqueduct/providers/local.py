@@ -58,7 +58,7 @@ class LocalOperation:
             fields["max_tokens"] = _OUTPUT_LIMIT
         if request.is_stream:
             fields["stream_options"] = {"include_usage": True}
-        return UpstreamRequest("POST", PLACEHOLDER, _PATHS[self._operation], _HEADERS, msgspec.json.encode(fields))
+        return UpstreamRequest("POST", Origin("local", target.model_path or "", 0), _PATHS[self._operation], _HEADERS, msgspec.json.encode(fields))
 
     def read_response(self, request: Request, body: bytes) -> Answer:
         """Read the answer as OpenAI's."""

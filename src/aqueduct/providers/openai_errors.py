@@ -28,7 +28,8 @@ from aqueduct.errors import (
 from aqueduct.wire.cleaning import clean_message
 
 _CONTEXT_OVERFLOW = re.compile(
-    r"maximum context length|context (?:length|window|size) (?:of|is|exceeded|limit)|exceeds? the (?:available )?context"
+    r"maximum context length|context (?:length|window|size) (?:of|is|exceeded|limit)"
+    r"|exceeds? the (?:available )?context"
     r"|(?:prompt|input|request)[^.]{0,60}(?:too long|exceeds?[^.]{0,40}(?:context|maximum (?:number of )?tokens))"
     r"|input length and `?max_tokens`? exceed",
     re.IGNORECASE,

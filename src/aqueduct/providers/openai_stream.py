@@ -87,7 +87,6 @@ class _ChoiceState:
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class OpenAIStreamReader:
@@ -110,14 +109,16 @@ class OpenAIStreamReader:
 
     def feed(self, data: bytes) -> list[Event]:
         """Take what arrived, cut anywhere; return the events that are now complete."""
-        self.pending = events = []
+        events: list[Event] = []
+        self.pending = events
         for payload in self._splitter.feed(data):
             self._read(payload, events)
         return events
 
     def finish(self) -> list[Event]:
         """Take the end of the body; return what was left, or raise if the stream was not whole."""
-        self.pending = events = []
+        events: list[Event] = []
+        self.pending = events
         for payload in self._splitter.finish():
             self._read(payload, events)
         if not self.is_done:
@@ -183,4 +184,4 @@ class OpenAIStreamReader:
             return payload
         if not chunk.choices and chunk.usage is not None:
             return b""
-        return without_member(payload, "usage", _decode_members(payload))
+        return without_member(payload, "usage")

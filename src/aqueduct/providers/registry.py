@@ -1,4 +1,4 @@
-"""The kinds of provider, as one literal dictionary: an OpenAI-compatible kind is a row, only another protocol a file."""
+"""The kinds of provider, as one dictionary: an OpenAI-compatible kind is a row, only another protocol a file."""
 
 import msgspec
 

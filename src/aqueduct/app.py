@@ -1,0 +1,241 @@
+"""The composition root: the only file that names concrete stores and wires the planes."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any
+
+import structlog
+import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
+from typing_extensions import override
+
+from aqueduct.config.file import ConfigFile
+from aqueduct.control.bootstrap import announce, create_first_token
+from aqueduct.control.workspace import Workspace, create_workspace
+from aqueduct.domain.principal import ApiToken
+from aqueduct.domain.snapshot import Snapshot
+from aqueduct.errors import ConfigurationError, TokenCheckUnavailable
+from aqueduct.gateway.account import BestEffortJournal
+from aqueduct.gateway.authenticate import Authenticator, Digest
+from aqueduct.gateway.checked import CheckedOpener
+from aqueduct.gateway.downstream import DownstreamLimits, DownstreamProtocol, protocol_class
+from aqueduct.gateway.endpoints import Endpoints
+from aqueduct.gateway.in_flight import InFlight
+from aqueduct.gateway.opening import Opener
+from aqueduct.gateway.pipeline import Pipeline, PipelineLimits
+from aqueduct.gateway.route import Router
+from aqueduct.gateway.schema.checker import SchemaChecker
+from aqueduct.gateway.state import State
+from aqueduct.gateway.target_caller import TargetCaller
+from aqueduct.local import weights
+from aqueduct.local.transport import LocalTransport
+from aqueduct.providers.registry import KINDS
+from aqueduct.settings import Settings, environment
+from aqueduct.storage import api_tokens
+from aqueduct.storage.journal import Journal as FileJournal
+from aqueduct.storage.shipper import Shipper
+from aqueduct.telemetry.metrics import CONFIG_IS_REFUSED
+from aqueduct.upstream.options import Proxies, Tls, TransportOptions
+from aqueduct.upstream.transport import Transport
+
+_SWEEP_SECONDS = 1.0
+_KEEP_ALIVE_SECONDS = 75
+_LAST_WORDS_SECONDS = 5.0
+_BACKLOG = 4096
+
+logger = structlog.get_logger(__name__)
+
+
+def serve(settings: Settings) -> None:
+    """Run the gateway until it is told to end."""
+    listener = _bind(settings)
+    with contextlib.closing(listener), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, listener))
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    """Open what the gateway needs, one inside the other, serve, and close it in reverse."""
+    async with contextlib.AsyncExitStack() as stack:
+        workspace = await stack.enter_async_context(create_workspace(settings))
+        first_token = await create_first_token(workspace)
+        config = ConfigFile(settings.config_file, environment(), KINDS)
+        snapshot = config.load()
+        http = Transport(_transport_options(settings))
+        stack.push_async_callback(http.close)
+        local = LocalTransport(http, lambda: weights.find(workspace.directory.path))
+        stack.push_async_callback(local.close)
+        await local.keep(_local_paths(snapshot))
+        journal = FileJournal(workspace.directory.journal, fsync=settings.journal_fsync)
+        stack.callback(journal.close)
+        shipper = Shipper(workspace.database, journal, workspace.directory.journal)
+        stack.push_async_callback(shipper.close)
+        checker = SchemaChecker()
+        stack.push_async_callback(checker.close)
+        state = State(snapshot)
+        opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}))
+        pipeline = Pipeline(
+            state,
+            Authenticator(StoredTokens(workspace), workspace.revision),
+            Router(opener, CheckedOpener(opener, checker)),
+            journal if settings.unaccounted == "refuse" else BestEffortJournal(journal),
+            PipelineLimits(settings.max_body_bytes, settings.keepalive_interval_seconds),
+        )
+        endpoints = Endpoints(pipeline, state, InFlight(settings.max_in_flight_bytes))
+        server = GatewayServer(endpoints, settings, state, lambda: announce(first_token, workspace, listener))
+
+        async def swap(changed: Snapshot) -> None:
+            await local.keep(_local_paths(changed))
+            state.swap(changed)
+
+        CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
+        await _run(server, listener, (config.watch(swap), server.sweep(), shipper.run()))
+
+
+async def _run(
+    server: "GatewayServer", listener: socket.socket, background: Iterable[Coroutine[Any, Any, None]]
+) -> None:
+    """Serve, with the background work beside it, which ends when the server does."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in background]
+        try:
+            await server.serve(sockets=[listener])
+            await server.wait_for_last_words()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+class StoredTokens:
+    """API tokens as the authenticator wants them, out of the database."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._database = workspace.database
+        self._keys = workspace.keys
+        self.digest: Callable[[str], Digest] = workspace.keys.digest
+
+    async def find(self, value: str) -> ApiToken | None:
+        """Look a value up under every key; raise `TokenCheckUnavailable` while the database is gone."""
+        try:
+            async with self._database.reading() as connection:
+                return await api_tokens.find_by_hash(connection, self._keys.candidates(value))
+        except SQLAlchemyError as error:
+            logger.warning("token not checked: the database does not answer", reason=type(error).__name__)
+            raise TokenCheckUnavailable("API tokens cannot be checked at the moment. Try again shortly.") from error
+
+
+class GatewayServer(uvicorn.Server):
+    """uvicorn, told to drain by signals and left by every task before the process goes on to close its stores."""
+
+    def __init__(self, endpoints: Endpoints, settings: Settings, state: State, on_started: Callable[[], None]) -> None:
+        limits = DownstreamLimits(
+            max_connections=settings.max_connections,
+            max_header_bytes=settings.max_header_bytes,
+            max_header_count=settings.max_header_count,
+            head_timeout_seconds=settings.head_timeout_seconds,
+            body_timeout_seconds=settings.body_timeout_seconds,
+        )
+        super().__init__(
+            uvicorn.Config(
+                endpoints,
+                http=protocol_class(limits),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                backlog=_BACKLOG,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=max(1, int(settings.drain_timeout_seconds)),
+            )
+        )
+        self._state = state
+        self._on_started = on_started
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Drain at the first signal; a second interrupt does not wait for requests in flight."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._drain, number)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    def _drain(self, number: int) -> None:
+        self._state.is_draining = True
+        self.handle_exit(number, None)
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._state.is_ready = True
+        self._on_started()
+
+    async def sweep(self) -> None:
+        """Close the connections of clients that take too long to say what they want."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = time.monotonic()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, DownstreamProtocol):
+                    connection.close_if_stalled(now)
+
+    async def wait_for_last_words(self) -> None:
+        """Let requests that were ended by the drain's timeout settle."""
+        if self.server_state.tasks:
+            await asyncio.wait(list(self.server_state.tasks), timeout=_LAST_WORDS_SECONDS)
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """Take the port before anything else is made; raise `ConfigurationError` if it cannot be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}. "
+            "Is another program using the port? Choose another with `--port`."
+        ) from error
+    return listener
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 -- not made for Windows
+
+    return uvloop.new_event_loop
+
+
+def _transport_options(settings: Settings) -> TransportOptions:
+    http, https = settings.http_proxy, settings.https_proxy
+    return TransportOptions(
+        tls=Tls(ca_file=None if settings.ca_file is None else str(settings.ca_file)),
+        proxies=Proxies(
+            http=None if http is None else http.get_secret_value(),
+            https=None if https is None else https.get_secret_value(),
+            no_proxy=",".join(settings.no_proxy),
+        ),
+    )
+
+
+def _local_paths(snapshot: Snapshot) -> set[str]:
+    """Return the model files that the snapshot names; the embedded model's is empty."""
+    return {
+        target.model_path or ""
+        for model in snapshot.models
+        for target in model.targets
+        if target.provider.kind == "local"
+    }

@@ -1,0 +1,122 @@
+"""The data plane's routes: an exact look-up, then one prefix, tried before any framework.
+
+Every public path is served with and without `/v1`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import prometheus_client
+
+from aqueduct.errors import MethodNotAllowed, UnknownUrl
+from aqueduct.gateway.account import Entry
+from aqueduct.gateway.call import Call, Message, Receive, Send
+from aqueduct.gateway.in_flight import InFlight
+from aqueduct.gateway.pipeline import Dialect, Pipeline, answer_error
+from aqueduct.gateway.state import State
+from aqueduct.wire.chat import parse_chat
+from aqueduct.wire.completions import parse_completion
+from aqueduct.wire.models import encode_model, encode_models
+from aqueduct.wire.openapi import encode_openapi
+
+Endpoint = Callable[[Call], Awaitable[None]]
+
+_PREFIX = "/v1"
+_MODELS = "/models/"
+_JSON = (b"content-type", b"application/json")
+_PROMETHEUS = (b"content-type", prometheus_client.CONTENT_TYPE_LATEST.encode())
+
+
+class Route(NamedTuple):
+    """One path below the prefix, with its method."""
+
+    method: str
+    path: str
+
+
+class Endpoints:
+    """The ASGI application of the data plane."""
+
+    def __init__(self, pipeline: Pipeline, state: State, in_flight: InFlight) -> None:
+        self._pipeline = pipeline
+        self._state = state
+        self._in_flight = in_flight
+        self._openapi = encode_openapi()
+        chat, completions = Dialect("chat", parse_chat), Dialect("completions", parse_completion)
+        routes: dict[Route, Endpoint] = {
+            Route("POST", "/chat/completions"): lambda call: pipeline.complete(call, chat),
+            Route("POST", "/completions"): lambda call: pipeline.complete(call, completions),
+            Route("GET", "/models"): self._list_models,
+            Route("GET", "/health/live"): self._show_live,
+            Route("GET", "/health/ready"): self._show_ready,
+            Route("GET", "/openapi.json"): self._show_openapi,
+            Route("GET", "/metrics"): self._show_metrics,
+        }
+        self._routes = {
+            (route.method, prefix + route.path): endpoint
+            for route, endpoint in routes.items()
+            for prefix in ("", _PREFIX)
+        }
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        call = Call(scope, receive, send, self._in_flight)
+        endpoint = self._routes.get((call.method, call.path))
+        if endpoint is None:
+            endpoint = self._find(call)
+        await endpoint(call)
+
+    def _find(self, call: Call) -> Endpoint:
+        """Find what the exact look-up did not."""
+        path = call.path.removeprefix(_PREFIX)
+        if path.startswith(_MODELS) and len(path) > len(_MODELS):
+            return self._show_model if call.method == "GET" else self._refuse_method
+        known = any(known == call.path for _, known in self._routes)
+        return self._refuse_method if known else self._refuse_url
+
+    async def _refuse_url(self, call: Call) -> None:
+        await answer_error(call, UnknownUrl(f"Unknown request URL: {call.method} {_shown(call.path)}."))
+
+    async def _refuse_method(self, call: Call) -> None:
+        allow = [method for method, path in self._routes if path == call.path] or ["GET"]
+        message = f"The method {call.method} is not allowed for {_shown(call.path)}. Allowed: {', '.join(allow)}."
+        await answer_error(call, MethodNotAllowed(message, allow=allow))
+
+    async def _list_models(self, call: Call) -> None:
+        async def work(entry: Entry) -> None:
+            visible = self._state.snapshot.visible(entry.principal)
+            await self._pipeline.answer(entry, encode_models(visible))
+
+        await self._pipeline.serve(call, "models", work)
+
+    async def _show_model(self, call: Call) -> None:
+        async def work(entry: Entry) -> None:
+            name = unquote(call.path.removeprefix(_PREFIX).removeprefix(_MODELS))
+            model = self._state.snapshot.resolve(entry.principal, name)
+            await self._pipeline.answer(entry, encode_model(name, model))
+
+        await self._pipeline.serve(call, "models", work)
+
+    async def _show_metrics(self, call: Call) -> None:
+        async def work(entry: Entry) -> None:
+            await self._pipeline.answer(entry, prometheus_client.generate_latest(), content_type=_PROMETHEUS)
+
+        await self._pipeline.serve(call, "metrics", work)
+
+    async def _show_live(self, call: Call) -> None:
+        await call.answer(200, [_JSON], b'{"status":"live"}')
+
+    async def _show_ready(self, call: Call) -> None:
+        if self._state.is_ready and not self._state.is_draining:
+            await call.answer(200, [_JSON], b'{"status":"ready"}')
+        else:
+            await call.answer(503, [_JSON, (b"retry-after", b"1")], b'{"status":"not ready"}')
+
+    async def _show_openapi(self, call: Call) -> None:
+        await call.answer(200, [_JSON], self._openapi)
+
+
+def _shown(path: str) -> str:
+    """Return a path as it may stand in an error."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in path[:200])

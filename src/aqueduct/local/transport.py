@@ -1,0 +1,76 @@
+"""Sends requests to local models: the same seam as HTTP's, behind origins of the scheme `local`.
+
+The origin's host is the model file's path (empty: the embedded model's), so one transport serves any number of files.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from aqueduct.domain.http import Timeouts, UpstreamRequest
+from aqueduct.errors import ConfigurationError
+from aqueduct.local.supervisor import LocalModel
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class HttpTransport(Protocol[R_co]):
+    """What carries the bytes to the child process."""
+
+    async def send(self, request: UpstreamRequest, timeouts: Timeouts) -> R_co:
+        """Send over HTTP."""
+
+
+class LocalTransport(Generic[R_co]):
+    """Local models by path, each started when it is first named in the config, and ended with the gateway."""
+
+    def __init__(self, http: HttpTransport[R_co], find_embedded: Callable[[], Path | None]) -> None:
+        self._http = http
+        self._find_embedded = find_embedded
+        self._models: dict[str, LocalModel] = {}
+
+    async def keep(self, paths: Iterable[str]) -> None:
+        """Run the models at these paths (empty: the embedded one) and end all others.
+
+        Raises `ConfigurationError` where a file is missing or the extra is not installed; then nothing has changed.
+        """
+        wanted = set(paths)
+        added = {path: LocalModel(self._file(path)) for path in wanted - self._models.keys()}
+        started: list[LocalModel] = []
+        try:
+            for model in added.values():
+                started.append(model)
+                await model.start()
+        except ConfigurationError:
+            for model in started:
+                await model.close()
+            raise
+        dropped = [self._models.pop(path) for path in self._models.keys() - wanted]
+        self._models |= added
+        for model in dropped:
+            await model.close()
+
+    async def send(self, request: UpstreamRequest, timeouts: Timeouts) -> R_co:
+        """Wait until the model is ready and send the request to its process."""
+        model = self._models[request.origin.host]
+        endpoint = await model.ready()
+        headers = (*request.headers, (b"authorization", b"Bearer " + endpoint.api_key.encode()))
+        return await self._http.send(
+            msgspec.structs.replace(request, origin=endpoint.origin, headers=headers), timeouts
+        )
+
+    async def close(self) -> None:
+        """End every model's process."""
+        await self.keep(())
+
+    def _file(self, path: str) -> Path:
+        if path:
+            return Path(path)
+        found = self._find_embedded()
+        if found is None:
+            raise ConfigurationError(
+                "the embedded model's file is not here: run `aqueduct models fetch`, or name providers in aqueduct.yaml"
+            )
+        return found
