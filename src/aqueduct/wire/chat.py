@@ -3,13 +3,23 @@
 from typing import Annotated, Any, Self
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from aqueduct.errors import InvalidJsonSchema, InvalidRequest
 from aqueduct.wire.generation import MAX_COUNT, Parameters, ParsedRequest, check_stream_options
 from aqueduct.wire.json_object import read_object
 from aqueduct.wire.messages import CALL_TYPES, PART_TYPES, ROLES, Content, Message, message_texts
-from aqueduct.wire.tools import CHOICE_TYPES, INPUT_FORMAT_TYPES, TOOL_TYPES, Function, Tool, ToolChoice, ToolName
+from aqueduct.wire.tools import (
+    CHOICE_TYPES,
+    INPUT_FORMAT_TYPES,
+    TOOL_TYPES,
+    Function,
+    FunctionName,
+    JsonObject,
+    Tool,
+    ToolChoice,
+    ToolName,
+)
 from aqueduct.wire.validation import OTHER, Validator, check_json_object
 
 AnswerSchema = dict[str, Any] | bool | None
@@ -29,9 +39,9 @@ class JsonObjectResponse(msgspec.Struct, tag_field="type", tag="json_object", fr
 class JsonSchema(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A JSON schema and its name; `schema` stays raw until it is asked for."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}\Z")]
+    name: FunctionName
     description: str | None = None
-    schema: Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})] = Raw(b"null")
+    schema: JsonObject | UnsetType = UNSET
     strict: bool | None = None
 
     def __post_init__(self) -> None:
@@ -250,6 +260,8 @@ def read_schema(format_: ResponseFormat | None) -> AnswerSchema:
     if not isinstance(format_, JsonSchemaResponse):
         return None
     raw = format_.json_schema.schema
+    if raw is UNSET:
+        return True
     if len(raw) > MAX_SCHEMA_BYTES:
         raise InvalidJsonSchema(f"The JSON schema in 'response_format' is larger than {MAX_SCHEMA_BYTES} bytes.")
     try:

@@ -6,14 +6,12 @@ Optional members may be null: clients send back what they were sent. Large value
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from aqueduct.wire.validation import OTHER, Violation, check_json_string
 
 JsonString = Annotated[Raw, Meta(extra_json_schema={"type": "string"})]
 """A string too large to copy (an image, a recording); checked to be one, never read."""
-
-NULL = Raw(b"null")
 
 
 class CacheBreakpoint(msgspec.Struct, frozen=True, gc=False):
@@ -76,7 +74,7 @@ class InputFile(msgspec.Struct, frozen=True, gc=False):
     """A file in base64 or by the id of an uploaded one."""
 
     filename: str | None = None
-    file_data: Annotated[Raw, Meta(extra_json_schema={"type": ["string", "null"]})] = NULL
+    file_data: Annotated[Raw, Meta(extra_json_schema={"type": ["string", "null"]})] | UnsetType = UNSET
     file_id: str | None = None
 
     def __post_init__(self) -> None:

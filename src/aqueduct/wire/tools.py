@@ -3,9 +3,8 @@
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
-from aqueduct.wire.messages import NULL
 from aqueduct.wire.validation import OTHER, check_json_object
 
 FunctionName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}\Z")]
@@ -18,7 +17,7 @@ class Function(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     name: FunctionName
     description: str | None = None
-    parameters: JsonObject = NULL
+    parameters: JsonObject | UnsetType = UNSET
     strict: bool | None = None
 
     def __post_init__(self) -> None:

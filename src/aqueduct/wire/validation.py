@@ -16,6 +16,8 @@ from aqueduct.wire.json_object import refuse_json
 
 T = TypeVar("T", bound=msgspec.Struct)
 Path = tuple[str, ...]
+Travelling = msgspec.Raw | msgspec.UnsetType
+"""A value that is checked by its first byte and otherwise only handed on."""
 
 OTHER = "other"
 """The tag of the struct that stands for every type a union does not know."""
@@ -72,16 +74,17 @@ class Violation(ValueError):
         self.code = code
 
 
-def check_json_string(value: msgspec.Raw, member: str, *, optional: bool = False) -> None:
+def check_json_string(value: Travelling, member: str, *, optional: bool = False) -> None:
     """Raise `Violation` unless the raw value is a JSON string (or null, if optional); its text is never copied."""
-    first = memoryview(value)[0]
-    if first != 0x22 and not (optional and first == 0x6E):
-        raise Violation("expected a string", member=member, code="invalid_type")
+    if value is not msgspec.UNSET:
+        first = memoryview(value)[0]
+        if first != 0x22 and not (optional and first == 0x6E):
+            raise Violation("expected a string", member=member, code="invalid_type")
 
 
-def check_json_object(value: msgspec.Raw, member: str) -> None:
+def check_json_object(value: Travelling, member: str) -> None:
     """Raise `Violation` unless the raw value is a JSON object or null; it is not parsed."""
-    if memoryview(value)[0] not in b"{n":
+    if value is not msgspec.UNSET and memoryview(value)[0] not in b"{n":
         raise Violation("expected an object", member=member, code="invalid_type")
 
 
