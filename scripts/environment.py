@@ -9,6 +9,7 @@ anew.
 import contextlib
 import fcntl
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -31,8 +32,8 @@ PURPOSES = {
     "check": "what the checks need",
 }
 
-# The lock is complete, so pip has nothing to resolve. Compiling every module would cost more than the installation;
-# Python compiles those that are imported, once.
+# The lock is complete, so pip has nothing to resolve. Compiling every module would cost half the installation's time
+# again; `compile_what_is_imported` does those that matter.
 PIP_INSTALL = ("-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps", "--no-compile")
 FROM_LOCK = ("--require-hashes", "--only-binary", ":all:", "--retries", "3", "--progress-bar", "off")
 THE_PROJECT = ("--no-build-isolation", "--no-index", "--editable", str(ROOT))
@@ -179,6 +180,17 @@ def install(name: str, source: Path, lock: TextIO) -> None:
     run([str(PYTHON), *PIP_INSTALL, *FROM_LOCK, "-r", str(source)], lock, total)
 
 
+def compile_what_is_imported() -> None:
+    """Have Python keep the compiled modules that starting takes.
+
+    It would do so by itself at the first start, but not where PYTHONDONTWRITEBYTECODE is set (containers set it): there
+    every start would take a second longer. Nothing depends on it, so a failure is left for the start to show.
+    """
+    writing = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [PYTHON, "-c", "import aqueduct.app, aqueduct.cli"]
+    subprocess.run(command, env=writing, capture_output=True, check=False)
+
+
 def bring_up_to_date(layers: Sequence[str]) -> None:
     """Install what is stale, and remember it."""
     if not stale(layers):
@@ -192,6 +204,7 @@ def bring_up_to_date(layers: Sequence[str]) -> None:
         for name, source in wanted.items():
             install(name, source, lock)
             (STATE / name).write_text(fingerprint(source))
+        compile_what_is_imported()
         IDENTITY.write_text(identity())
         UNFINISHED.unlink()
     say(f"Installed in {time.monotonic() - started_at:.0f} s.")
