@@ -26,11 +26,13 @@ class ConfigFile:
         self.error: str | None = None
         self._environment = environment
         self._kinds = kinds
+        self._content: bytes | None = None
 
     def load(self) -> Snapshot:
         """Read, validate and compile the file; raise `ConfigurationError` with the line at fault."""
         if self.path is None:
             return compile_default()
+        self._content = self._read()
         return compile_source(read_source(self.path, self._environment), self._kinds)
 
     async def watch(self, swap: Callable[[Snapshot], Awaitable[None]]) -> None:
@@ -40,9 +42,23 @@ class ConfigFile:
         """
         if self.path is None:
             return
-        directory = self.path.resolve().parent if not self.path.is_symlink() else self.path.parent
-        async for _ in watchfiles.awatch(directory, recursive=False, step=20, debounce=200, stop_event=None):
-            await self._reload(swap)
+        directory = self.path.absolute().parent
+        async for _ in watchfiles.awatch(directory, recursive=False, step=20, debounce=200):
+            if await asyncio.to_thread(self._has_changed):
+                await self._reload(swap)
+
+    def _has_changed(self) -> bool:
+        """Whether the file's bytes are others than when it was last read; neighbours change all the time."""
+        content = self._read()
+        return content is not None and content != self._content
+
+    def _read(self) -> bytes | None:
+        if self.path is None:
+            return None
+        try:
+            return self.path.read_bytes()
+        except OSError:
+            return b""
 
     async def _reload(self, swap: Callable[[Snapshot], Awaitable[None]]) -> None:
         try:

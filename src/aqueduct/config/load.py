@@ -51,7 +51,8 @@ def parse_source(data: bytes, name: str, environment: Mapping[str, str]) -> Sour
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{name}: is not UTF-8 (byte {error.start})") from error
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        last_line = max(1, len(data.splitlines()))
+        line = min(error.problem_mark.line + 1, last_line) if error.problem_mark else last_line
         raise ConfigurationError(f"{name}:{line}: {error.problem or 'is not YAML'}") from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{name}: is not YAML: {error}") from error

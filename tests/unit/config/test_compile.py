@@ -1,0 +1,154 @@
+"""A config file becomes a snapshot, or an error that names the line."""
+
+from pathlib import Path
+
+import pytest
+
+from aqueduct.config.compile import compile_default, compile_source
+from aqueduct.config.load import parse_source
+from aqueduct.domain.http import Origin
+from aqueduct.domain.model import StructuredOutput
+from aqueduct.domain.snapshot import Snapshot
+from aqueduct.errors import ConfigurationError
+from aqueduct.providers.registry import KINDS
+
+GOOD = """\
+providers:
+  - name: openai
+    kind: openai
+    api_key: ${OPENAI_API_KEY}
+  - name: lab
+    kind: openai
+    base_url: http://10.0.0.5:8000/v1/
+    headers: {X-Team: physics}
+models:
+  - name: gpt-4.1
+    aliases: [main, coding]
+    timeouts: {first_byte: 30}
+    targets:
+      - {provider: lab, model: llama-4, priority: 2, structured_output: tool, timeouts: {idle: 9}}
+      - {provider: openai, model: gpt-4.1-2025-04-14}
+  - name: "*"
+    targets: [{provider: openai, model: "*"}]
+"""
+
+
+def compile_text(text: str, **environment: str) -> Snapshot:
+    return compile_source(parse_source(text.encode(), "aqueduct.yaml", environment), KINDS)
+
+
+def refused(text: str, **environment: str) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        compile_text(text, **environment)
+    return str(caught.value)
+
+
+def test_compiles_models_aliases_and_the_wildcard() -> None:
+    snapshot = compile_text(GOOD, OPENAI_API_KEY="sk-secret")
+    model = snapshot.by_name["gpt-4.1"]
+    assert snapshot.by_name["main"] is snapshot.by_name["coding"] is model
+    assert snapshot.wildcard is not None
+    assert snapshot.wildcard.targets[0].model == "*"
+    assert "*" not in snapshot.by_name
+
+
+def test_orders_targets_by_priority_and_reads_addresses() -> None:
+    first, second = compile_text(GOOD, OPENAI_API_KEY="sk-secret").by_name["gpt-4.1"].targets
+    assert first.name == "openai/gpt-4.1-2025-04-14"
+    assert first.provider.origin == Origin("https", "api.openai.com", 443)
+    assert first.provider.base_path == "/v1"
+    assert first.provider.api_key == "sk-secret"
+    assert second.provider.origin == Origin("http", "10.0.0.5", 8000)
+    assert second.structured_output is StructuredOutput.TOOL
+
+
+def test_timeouts_of_a_target_lie_over_those_of_its_model() -> None:
+    first, second = compile_text(GOOD, OPENAI_API_KEY="k").by_name["gpt-4.1"].targets
+    assert (first.stream_timeouts.first_byte_seconds, first.stream_timeouts.idle_seconds) == (30, 120)
+    assert (second.stream_timeouts.first_byte_seconds, second.stream_timeouts.idle_seconds) == (30, 9)
+
+
+def test_a_secret_is_not_in_a_repr() -> None:
+    snapshot = compile_text(GOOD, OPENAI_API_KEY="sk-secret")
+    assert "sk-secret" not in repr(snapshot)
+
+
+def test_a_variable_cannot_become_structure() -> None:
+    text = "providers: [{name: a, kind: openai, api_key: '${KEY}'}]"
+    provider_text = compile_text(
+        text + "\nmodels: [{name: m, targets: [{provider: a, model: m}]}]", KEY="x, kind: evil"
+    )
+    assert provider_text.by_name["m"].targets[0].provider.api_key == "x, kind: evil"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("providers: [", "aqueduct.yaml:1: "),
+        ("- a\n", "aqueduct.yaml:1: the file: Expected `object`, got `array`"),
+        (
+            "providers:\n  - name: a\n    kind: opnai\n",
+            "aqueduct.yaml:3: the kind 'opnai' is not known (did you mean 'openai'?)",
+        ),
+        ("providers:\n  - name: a\n    knd: openai\n", "aqueduct.yaml:3: 'knd' is not known here"),
+        ("providers:\n  - kind: openai\n", "aqueduct.yaml:2: providers[0]: Object missing required field `name`"),
+        ("providers:\n  - name: a\n    name: b\n", "aqueduct.yaml:3: 'name' is given twice"),
+        (
+            "providers:\n  - name: a\n    kind: openai\n    base_url: ftp://x\n",
+            "aqueduct.yaml:4: the base_url must begin with http:// or https:// and a host",
+        ),
+        (
+            "providers:\n  - name: a\n    kind: openai\n    base_url: http://u:p@x/\n",
+            "aqueduct.yaml:4: the base_url may hold no credential, query or fragment",
+        ),
+        (
+            "providers:\n  - name: a\n    kind: openai\n    api_key: ${NOPE}\n",
+            "aqueduct.yaml:4: the environment variable NOPE is not set",
+        ),
+        (
+            "providers:\n  - name: a\n    kind: openai\n    headers: {Cookie: x}\n",
+            "aqueduct.yaml:4: the header 'Cookie' cannot be set",
+        ),
+        (
+            "providers: [{name: a, kind: openai}]\nmodels:\n  - name: m\n    targets:\n    - {provider: b, model: m}\n",
+            "aqueduct.yaml:5: the provider 'b' is not known (known: a)",
+        ),
+        (
+            "models:\n  - name: m\n    targets: []\n",
+            "aqueduct.yaml:3: models[0].targets: Expected `array` of length >= 1",
+        ),
+        (
+            (
+                "providers: [{name: a, kind: openai}]\nmodels:\n  - {name: m, targets: [{provider: a, model: m}]}\n"
+                "  - {name: n, aliases: [m], targets: [{provider: a, model: m}]}\n"
+            ),
+            "aqueduct.yaml:4: the model name 'm' is taken",
+        ),
+        (
+            "providers: [{name: a, kind: openai}]\nmodels:\n  - {name: 'gpt-*', targets: [{provider: a, model: m}]}\n",
+            "aqueduct.yaml:3: only `*` alone stands for every other name",
+        ),
+        ("a: &a [1]\nb: *a\n", "aqueduct.yaml:1: YAML aliases of mappings and lists are not supported"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_line(text: str, message: str) -> None:
+    assert refused(text).startswith(message)
+
+
+def test_a_refusal_never_shows_the_value_of_a_variable() -> None:
+    text = "providers:\n  - name: a\n    kind: openai\n    base_url: ${SECRET}\n"
+    assert "s3cr3t" not in refused(text, SECRET="s3cr3t")
+
+
+def test_a_local_model_file_must_exist(tmp_path: Path) -> None:
+    head = "providers: [{name: here, kind: local}]\nmodels:\n  - name: m\n    targets:\n"
+    missing = head + f"      - {{provider: here, model_path: {tmp_path}/x.gguf}}\n"
+    assert refused(missing).startswith("aqueduct.yaml:5: there is no file")
+    (tmp_path / "x.gguf").write_bytes(b"GGUF")
+    assert compile_text(missing).by_name["m"].targets[0].model_path == f"{tmp_path}/x.gguf"
+
+
+def test_without_a_file_the_embedded_model_is_served_under_two_names() -> None:
+    snapshot = compile_default()
+    assert list(snapshot.by_name) == ["smollm2-135m", "default"]
+    assert "demonstration" in (snapshot.models[0].description or "")
