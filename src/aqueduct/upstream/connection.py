@@ -7,6 +7,7 @@ wait that is on; it is seldom set anew, as deadlines mostly move into the future
 
 import asyncio
 import select
+import ssl
 from collections.abc import Callable
 from typing import cast
 
@@ -204,9 +205,7 @@ class Connection(asyncio.Protocol):
 
     @override
     def eof_received(self) -> None:
-        # Over TLS this is the close_notify: a plain end of the socket there goes straight to `connection_lost`, so a
-        # body without framing cannot be cut short by somebody in between.
-        if self._response is not None:
+        if self._response is not None and _is_orderly(self._transport):
             self.feed.finish()
         self._lose()
 
@@ -266,6 +265,19 @@ class Connection(asyncio.Protocol):
             self._end(UpstreamTimeout(self._late if is_waiting else "the answer was not read in time"))
         elif deadline < _NEVER:
             self._set_timer(deadline)
+
+
+def _is_orderly(transport: asyncio.Transport) -> bool:
+    """Whether an end of file is the upstream's: over TLS anybody in between can end the socket, but not say goodbye."""
+    tls = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return True
+    try:
+        return not tls.read(1)
+    except ssl.SSLZeroReturnError:
+        return True
+    except ssl.SSLError:
+        return False
 
 
 class UpstreamResponse:

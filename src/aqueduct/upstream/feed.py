@@ -107,9 +107,9 @@ class ResponseFeed:
             self.is_surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a field of the head; trailers are dropped."""
+        """Collect a field of the head; trailers are dropped. llhttp leaves the space behind a value to its caller."""
         if not self.status:
-            self._fields.append((name.lower(), value))
+            self._fields.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Check a head and, if it is the final one, hand it on."""
