@@ -46,7 +46,10 @@ class ApiTokens:
     async def create(
         self, name: str, *, expires_at: float | None = None, allowed_models: Sequence[str] | None = None
     ) -> CreatedToken:
-        """Make a token. Raises `AlreadyExists` when a live one has the name, `InvalidValue` for a bad name or a past expiry."""
+        """Make a token.
+
+        Raises `AlreadyExists` when a live one has the name, `InvalidValue` for a bad name or an expiry in the past.
+        """
         now = self._clock()
         check_name(name)
         if expires_at is not None and expires_at <= now:

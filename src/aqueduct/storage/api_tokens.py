@@ -8,20 +8,27 @@ from sqlalchemy import ColumnElement, Row, and_, func, insert, or_, select, upda
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aqueduct.domain.principal import ApiToken
-from aqueduct.storage.tables import MICROSECONDS, api_tokens
-
-Digest = tuple[str, bytes]
-"""The id of a server key and the hash under it."""
-
-
-def to_microseconds(instant: float | None) -> int | None:
-    """Return an instant as the tables hold it."""
-    return None if instant is None else round(instant * MICROSECONDS)
+from aqueduct.storage.database import Database
+from aqueduct.storage.instants import to_microseconds, to_seconds
+from aqueduct.storage.keys import Digest, KeyRing
+from aqueduct.storage.tables import api_tokens
 
 
-def to_seconds(instant: int | None) -> float | None:
-    """Return an instant as the domain holds it."""
-    return None if instant is None else instant / MICROSECONDS
+class ApiTokenStore:
+    """API tokens as the data plane looks them up, by value."""
+
+    def __init__(self, database: Database, keys: KeyRing) -> None:
+        self._database = database
+        self._keys = keys
+
+    def digest(self, value: str) -> Digest:
+        """Return the key id and hash that the value has under the newest key."""
+        return self._keys.digest(value)
+
+    async def find(self, value: str) -> ApiToken | None:
+        """Look a value up in the database, usable or not; raises SQLAlchemy's `DBAPIError` when it is out of reach."""
+        async with self._database.reading() as connection:
+            return await find_by_hash(connection, self._keys.candidates(value))
 
 
 async def add(connection: AsyncConnection, api_token: ApiToken, digest: Digest) -> None:
@@ -105,7 +112,7 @@ def read(row: Row[Any]) -> ApiToken:
         id=row.id,
         name=row.name,
         hint=row.hint,
-        created_at=row.created_at / MICROSECONDS,
+        created_at=to_seconds(row.created_at),
         expires_at=to_seconds(row.expires_at),
         revoked_at=to_seconds(row.revoked_at),
         allowed_models=None if row.allowed_models is None else tuple(row.allowed_models),

@@ -81,6 +81,11 @@ class Journal:
             self._syncer.retire(previous)
         return previous.path
 
+    def sealed(self) -> list[Path]:
+        """List the segments that are complete but were not shipped yet, the oldest first."""
+        current = self._segment.path
+        return [path for path in self.writer.segments() if path != current]
+
     def close(self) -> None:
         """Write what is waiting and let go of the files; segments that were not shipped stay for the next start."""
         self._write()

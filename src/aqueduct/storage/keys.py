@@ -14,6 +14,9 @@ from aqueduct.errors import ConfigurationError
 from aqueduct.settings import KEY_BYTES, HashKey
 from aqueduct.storage.directory import DataDirectory, write_private
 
+Digest = tuple[str, bytes]
+"""The id of a server key and the hash under it."""
+
 
 class StoredKey(msgspec.Struct):
     """One key as `keys.json` holds it."""
@@ -37,12 +40,12 @@ class KeyRing:
             by_id.setdefault(key.id, key)
         self._keys = tuple(by_id.values())
 
-    def digest(self, value: str) -> tuple[str, bytes]:
+    def digest(self, value: str) -> Digest:
         """Return the id of the first key and the hash under it: what is stored of a new token."""
         key = self._keys[0]
         return key.id, hmac.digest(key.key, value.encode(), "sha256")
 
-    def candidates(self, value: str) -> list[tuple[str, bytes]]:
+    def candidates(self, value: str) -> list[Digest]:
         """Return the (key id, hash) pairs that a stored token with this value may have."""
         return [(key.id, hmac.digest(key.key, value.encode(), "sha256")) for key in self._keys]
 

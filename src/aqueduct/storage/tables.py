@@ -1,14 +1,12 @@
 """The tables, for queries; the migrations make them.
 
-Instants are whole microseconds since the epoch, UTC: one representation that both engines compare, index and divide.
+Instants are integers (see `instants.py`): one representation that both engines compare, index and divide alike.
 """
 
 import sqlalchemy as sa
 
 SCHEMA_VERSION = "0001"
 """The newest migration; a database that says so needs none."""
-
-MICROSECONDS = 1_000_000
 
 metadata = sa.MetaData()
 

@@ -1,0 +1,125 @@
+"""Queries on usage: idempotent inserts of what the journal holds, and summaries."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any, Literal
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aqueduct.storage.database import Database
+from aqueduct.storage.instants import DAY, to_microseconds
+from aqueduct.storage.tables import api_tokens, usage_attempts, usage_requests
+from aqueduct.storage.usage_rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, Batch
+
+EPOCH = date(1970, 1, 1)
+Grouping = Literal["model", "token", "day", "target"]
+UNITS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+
+
+class UsageWriter:
+    """The insert statements, compiled once for the database's dialect."""
+
+    def __init__(self, database: Database) -> None:
+        dialect = database.engine.dialect
+        self._insert_request = compile_insert(dialect, usage_requests, REQUEST_COLUMNS)
+        self._insert_attempt = compile_insert(dialect, usage_attempts, ATTEMPT_COLUMNS)
+        undeliver = (
+            sa.update(usage_requests).where(usage_requests.c.id == sa.bindparam("request")).values(delivered=sa.false())
+        )
+        self._undeliver = str(undeliver.compile(dialect=dialect))
+
+    def insert(self, connection: sa.Connection, batch: Batch) -> None:
+        """Insert what is not there yet.
+
+        The rows go to the driver as they are: SQLAlchemy's own handling of each value would cost more than the insert.
+        """
+        if batch.requests:
+            connection.exec_driver_sql(self._insert_request, batch.requests)
+        if batch.attempts:
+            connection.exec_driver_sql(self._insert_attempt, batch.attempts)
+        if batch.undelivered:
+            connection.exec_driver_sql(self._undeliver, batch.undelivered)
+
+
+def compile_insert(dialect: sa.Dialect, table: sa.Table, columns: Sequence[str]) -> str:
+    """Return the driver's text of an insert that skips rows whose key is there, taking `columns` in this order."""
+    insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in columns}
+    compiled = insert(table).values(values).on_conflict_do_nothing().compile(dialect=dialect)
+    order = getattr(compiled, "positiontup", None)
+    if order is not None and tuple(order) != tuple(columns):
+        raise AssertionError(f"{table.name}: the columns must be listed in the table's order")
+    return str(compiled)
+
+
+class UsageSummary(msgspec.Struct, kw_only=True, frozen=True):
+    """What one group used; `requests` are attempts where the group is a target. `key` is None where there was none."""
+
+    key: str | None
+    requests: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+
+
+async def summarise(connection: AsyncConnection, *, since: float, by: Grouping) -> list[UsageSummary]:
+    """Sum usage from `since` on, a row a group: days in order, everything else by the number of requests."""
+    table = usage_attempts if by == "target" else usage_requests
+    failed = table.c.error.is_not(None) if by == "target" else failed_request()
+    key, group, source = grouping(by)
+    requests = sa.func.count()
+    statement = (
+        sa.select(
+            key.label("key"),
+            requests.label("requests"),
+            sa.func.sum(sa.case((failed, 1), else_=0)).label("errors"),
+            *(total(table, unit).label(unit) for unit in UNITS),
+        )
+        .select_from(source)
+        .where(table.c.started_at >= to_microseconds(since))
+        .group_by(*group)
+        .order_by(key if by == "day" else requests.desc())
+    )
+    rows = (await connection.execute(statement)).mappings()
+    return [read_summary(dict(row), by) for row in rows]
+
+
+def failed_request() -> sa.ColumnElement[bool]:
+    """Return the condition that a request ended in an error, before or after its first byte."""
+    return sa.or_(usage_requests.c.status >= 400, usage_requests.c.error_code.is_not(None))
+
+
+def total(table: sa.Table, unit: str) -> sa.ColumnElement[int]:
+    """Return the sum of one unit over a group."""
+    return sa.func.coalesce(sa.func.sum(sa.cast(table.c.units[unit].as_string(), sa.BigInteger)), 0)
+
+
+def grouping(by: Grouping) -> tuple[sa.ColumnElement[Any], Sequence[sa.ColumnElement[Any]], sa.FromClause]:
+    """Return what a group is called, what makes it one, and the tables both come from."""
+    requests = usage_requests.c
+    match by:
+        case "target":
+            return usage_attempts.c.target, [usage_attempts.c.target], usage_attempts
+        case "model":
+            return requests.request_model, [requests.request_model], usage_requests
+        case "day":
+            day = requests.started_at // DAY
+            return day, [day], usage_requests
+        case "token":
+            name = sa.func.coalesce(api_tokens.c.name, requests.api_token_id)
+            owned = usage_requests.outerjoin(api_tokens, api_tokens.c.id == requests.api_token_id)
+            # By id: a name may be given again after its token was revoked.
+            return name, [requests.api_token_id, name], owned
+
+
+def read_summary(row: dict[str, Any], by: Grouping) -> UsageSummary:
+    """Turn a row into the summary of its group; a day is written `2026-12-31`, in UTC."""
+    if by == "day":
+        row["key"] = (EPOCH + timedelta(days=row["key"])).isoformat()
+    units = {unit: int(row[unit]) for unit in UNITS}
+    return UsageSummary(key=row["key"], requests=row["requests"], errors=int(row["errors"] or 0), **units)
