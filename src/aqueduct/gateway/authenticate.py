@@ -47,7 +47,7 @@ class Authenticator:
     async def authenticate(self, call: Call) -> Principal:
         """Return the caller; raise `MissingToken` or `InvalidToken`."""
         try:
-            value = _read_credential(call.headers)
+            value = _read_credential(call.header_list)
             token = await self._find(value)
             if token is None or not token.is_usable(self._now()):
                 raise InvalidToken("Incorrect API token provided: it is unknown, revoked or expired.")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from aqueduct.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
@@ -16,13 +16,16 @@ HeaderList = list[tuple[bytes, bytes]]
 
 _CLIENT_REQUEST_ID = b"x-client-request-id"
 _CLIENT_REQUEST_ID_MAX_CHARACTERS = 200
-_JSON_TYPES = (b"application/json", b"")
+_JSON_TYPE = b"application/json"
 
 
 class Connection(Protocol):
     """What the server's protocol offers beyond ASGI (`gateway/downstream.py`)."""
 
     on_gone: Callable[[], None] | None
+
+    def hold_head(self) -> None:
+        """Keep the next write back and send it together with the one after it."""
 
     def close_truncated(self) -> None:
         """Close after what was written, without ending the answer: the client must see that it is cut."""
@@ -45,6 +48,7 @@ class Call:
         "_send",
         "_task",
         "connection",
+        "header_list",
         "headers",
         "id",
         "is_committed",
@@ -59,7 +63,8 @@ class Call:
     def __init__(self, scope: Message, receive: Receive, send: Send, in_flight: InFlight) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.headers: HeaderList = scope["headers"]
+        self.header_list: HeaderList = scope["headers"]
+        self.headers = dict(self.header_list)
         self.connection: Connection = scope["aqueduct.connection"]
         self._receive = receive
         self._send = send
@@ -72,17 +77,10 @@ class Call:
         self.is_committed = False
         self.is_gone = False
 
-    def header(self, name: bytes) -> bytes | None:
-        """Return the first field of that (lower-case) name."""
-        for field, value in self.headers:
-            if field == name:
-                return value
-        return None
-
     @property
     def client_request_id(self) -> str | None:
         """The client's own id, recorded beside ours and never used as a key."""
-        value = self.header(_CLIENT_REQUEST_ID)
+        value = self.headers.get(_CLIENT_REQUEST_ID)
         if value is None:
             return None
         text = value.decode("ascii", "replace")[:_CLIENT_REQUEST_ID_MAX_CHARACTERS]
@@ -137,15 +135,17 @@ class Call:
             self._body_bytes = size
 
     def _declared_bytes(self) -> int:
-        value = self.header(b"content-length")
+        value = self.headers.get(b"content-length")
         return int(value) if value is not None else 0
 
     def _check_type(self) -> None:
         """Insist on JSON, uncompressed; a missing content type is taken as JSON."""
-        media_type = (self.header(b"content-type") or b"").partition(b";")[0].strip().lower()
-        if media_type not in _JSON_TYPES and not media_type.endswith(b"+json"):
-            raise UnsupportedMediaType("The request body must be sent as application/json.")
-        encoding = self.header(b"content-encoding")
+        content_type = self.headers.get(b"content-type", b"")
+        if content_type != _JSON_TYPE:
+            media_type = content_type.partition(b";")[0].strip().lower()
+            if media_type not in (_JSON_TYPE, b"") and not media_type.endswith(b"+json"):
+                raise UnsupportedMediaType("The request body must be sent as application/json.")
+        encoding = self.headers.get(b"content-encoding")
         if encoding is not None and encoding.strip().lower() not in (b"identity", b""):
             raise UnsupportedMediaType("A compressed request body is not supported.")
 
@@ -157,6 +157,7 @@ class Call:
     async def commit(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Send the status line and the headers; from now on the answer cannot change its mind."""
         self.is_committed = True
+        self.connection.hold_head()
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, block: bytes) -> None:
@@ -174,9 +175,27 @@ class Call:
         self.connection.close_truncated()
 
 
+class _Entropy:
+    """Random bytes, fetched from the system for many ids at once."""
+
+    def __init__(self) -> None:
+        self._left: Iterator[bytes] = iter(())
+
+    def take(self) -> bytes:
+        """Return ten bytes that were never returned before."""
+        for taken in self._left:
+            return taken
+        batch = os.urandom(10 * 256)
+        self._left = iter([batch[start : start + 10] for start in range(0, len(batch), 10)])
+        return self.take()
+
+
+_entropy = _Entropy()
+
+
 def _new_id(now: float) -> str:
     """Return a UUIDv7 (RFC 9562, 5.7): milliseconds, then random bits."""
-    digits = f"{int(now * 1000):012x}{os.urandom(10).hex()}"
+    digits = f"{int(now * 1000):012x}{_entropy.take().hex()}"
     return (
         f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:32]}"
     )

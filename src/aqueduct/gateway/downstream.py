@@ -7,16 +7,18 @@ HTTP in plain text; this subclass mends those four and nothing else.
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from aqueduct.errors import HeadersTooLarge, InvalidRequest, Overloaded, RequestError
+from aqueduct.gateway.joining import JoiningTransport
 from aqueduct.wire.errors import render
 
 _LINGER_SECONDS = 5.0
+_MAX_TRAILERS = 16
 
 
 class DownstreamLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +31,16 @@ class DownstreamLimits(msgspec.Struct, frozen=True, kw_only=True):
     body_timeout_seconds: float
 
 
+class _Trailers(list[tuple[bytes, bytes]]):
+    """Fields after a chunked body: read past, in bounded number, and never taken for fields of the head."""
+
+    @override
+    def append(self, field: tuple[bytes, bytes]) -> None:
+        if len(self) >= _MAX_TRAILERS:
+            raise ValueError("too many trailers")
+        super().append(field)
+
+
 class DownstreamProtocol(HttpToolsProtocol):
     """One client's connection."""
 
@@ -36,11 +48,12 @@ class DownstreamProtocol(HttpToolsProtocol):
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
-        super().connection_made(transport)
+        self._joining = JoiningTransport(transport)
+        super().connection_made(cast("asyncio.Transport", self._joining))
         self.on_gone: Callable[[], None] | None = None
         self.receiving_since: float | None = time.monotonic()
         self._is_in_body = False
-        self._head_bytes = 0
+        self._head_bytes = self._chunk_bytes = 0
         if len(self.connections) > self.limits.max_connections:
             self._refuse(Overloaded("The gateway has as many connections as it may. Try again shortly."))
 
@@ -52,8 +65,14 @@ class DownstreamProtocol(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if not self.transport.is_closing():
-            super().data_received(data)
+        if self.transport.is_closing():
+            return
+        # An upper bound: a whole request may be among these bytes. The exact size is counted only where it matters.
+        self._chunk_bytes = len(data)
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if not self._is_in_body and self._head_bytes > self.limits.max_header_bytes:
+            self._refuse(HeadersTooLarge("The request head is too large."))
 
     @override
     def on_message_begin(self) -> None:
@@ -61,32 +80,34 @@ class DownstreamProtocol(HttpToolsProtocol):
         self.scope["aqueduct.connection"] = self  # type: ignore[typeddict-unknown-key] # our own extension of the scope
         self.receiving_since = time.monotonic()
         self._is_in_body = False
-        self._head_bytes = 0
-
-    @override
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        self._count_head(len(url))
-
-    @override
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self._count_head(len(name) + len(value) + 4)
+        self._head_bytes = self._chunk_bytes
 
     @override
     def on_headers_complete(self) -> None:
         self._is_in_body = True
-        if not self.transport.is_closing():
-            super().on_headers_complete()
+        if self.transport.is_closing():
+            return
+        if len(self.headers) > self.limits.max_header_count or (
+            self._head_bytes > self.limits.max_header_bytes and self._exact_head_bytes() > self.limits.max_header_bytes
+        ):
+            self._refuse(HeadersTooLarge("The request head is too large."))
+            return
+        super().on_headers_complete()
+        self.headers = _Trailers()
 
     @override
     def on_body(self, body: bytes) -> None:
         self.receiving_since = time.monotonic()
-        super().on_body(body)
+        if not self.transport.is_closing():
+            super().on_body(body)
 
     @override
     def on_message_complete(self) -> None:
         self.receiving_since = None
+        self._is_in_body = False
+        self._head_bytes = 0
+        if self.transport.is_closing():
+            return
         super().on_message_complete()
 
     @override
@@ -96,6 +117,10 @@ class DownstreamProtocol(HttpToolsProtocol):
     def _is_between_answers(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn declares it without the None it starts as
         return cycle is None or cycle.response_complete
+
+    def hold_head(self) -> None:
+        """Keep the next write back and send it together with the one after it."""
+        self._joining.holds_next = True
 
     def close_truncated(self) -> None:
         """Close after what was written, without ending the answer; a client that does not read is cut off later."""
@@ -111,10 +136,8 @@ class DownstreamProtocol(HttpToolsProtocol):
             self.receiving_since = None
             self.transport.abort()
 
-    def _count_head(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > self.limits.max_header_bytes or len(self.headers) > self.limits.max_header_count:
-            self._refuse(HeadersTooLarge("The request head is too large."))
+    def _exact_head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _refuse(self, error: RequestError) -> None:
         """Answer without the application and close; only where no request of this connection is being answered."""

@@ -31,6 +31,7 @@ GOVERNED_FIELDS: Mapping[str, frozenset[bytes]] = {
     "service_tier": frozenset({b'"auto"', b'"default"'}),
 }
 """Fields that choose a model, a price or a retention, with the values that need no permission; null never does."""
+_GOVERNED_NAMES = frozenset(GOVERNED_FIELDS)
 
 
 class _Function(msgspec.Struct):
@@ -174,7 +175,9 @@ def _stream_options(raw: msgspec.Raw | None) -> msgspec.Raw | dict[str, Any]:
 
 def _refuse_governed(fields: Mapping[str, msgspec.Raw], provider: Provider) -> None:
     """Refuse a field that chooses a model, a price or a retention, unless the config lets this provider have it."""
-    for name in GOVERNED_FIELDS.keys() & fields.keys():
+    if _GOVERNED_NAMES.isdisjoint(fields):
+        return
+    for name in _GOVERNED_NAMES.intersection(fields):
         value = bytes(fields[name])
         if value != b"null" and value not in GOVERNED_FIELDS[name] and name not in provider.governed_fields:
             raise InvalidRequest(f"This gateway does not allow '{name}' to be chosen by the request.", param=name)
