@@ -97,17 +97,19 @@ def _check_unicode(body: bytes) -> None:
 
 def _check_nesting(body: bytes) -> None:
     """Refuse a well-formed body whose objects and arrays are too many or too deep, in time linear in its length."""
-    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    marks = unescaped.translate(_FOLD_BRACES, _NOT_MARKS)
-    # Two quotes in a row are an empty string, or the seam of two strings with nothing but punctuation between them.
-    # Without them the rest is inside or outside a string as before.
-    marks = marks.replace(b'""', b"")
-    brackets = _outside_strings(marks) if b'"' in marks else marks
+    brackets = _outside_strings(_marks(body))
     if len(brackets) > 2 * MAX_CONTAINERS:
         raise InvalidRequest(f"The request body holds more than {MAX_CONTAINERS} objects and arrays.")
-    steps = memoryview(brackets.translate(_STEPS)).cast("b")
-    if max(accumulate(steps)) > MAX_DEPTH:
+    if _depth(brackets) > MAX_DEPTH:
         raise _too_deep()
+
+
+def _marks(body: bytes) -> bytes:
+    """Return the quotes and brackets of a JSON text, braces as brackets, with as few quotes as tell strings apart."""
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # Two quotes in a row are an empty string, or the seam of two strings with nothing but punctuation between them.
+    # Without them the rest is inside or outside a string as before.
+    return unescaped.translate(_FOLD_BRACES, _NOT_MARKS).replace(b'""', b"")
 
 
 def _outside_strings(marks: bytes) -> bytes:
@@ -119,6 +121,11 @@ def _outside_strings(marks: bytes) -> bytes:
         kept += b"".join(pieces[parity::2])
         parity = (parity + len(pieces) - 1) % 2
     return bytes(kept)
+
+
+def _depth(brackets: bytes) -> int:
+    steps = memoryview(brackets.translate(_STEPS)).cast("b")
+    return max(accumulate(steps), default=0)
 
 
 def _refuse_duplicate(body: bytes) -> NoReturn:

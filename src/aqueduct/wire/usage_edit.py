@@ -26,27 +26,20 @@ def without_member(payload: bytes, name: str, fields: Mapping[str, msgspec.Raw] 
 
 
 def _walk(payload: bytes, name: str) -> bytes:
-    """Copy every member but `name`, with the space and comma that lead to it."""
-    members = read_members(payload)
+    """Copy what stands between braces and commas, but for the members called `name`."""
     position = payload.index(b"{") + 1
+    head = payload[:position]
+    members = read_members(payload)
     kept: list[bytes] = []
-    removed = False
     for key, value in members:
         start = position
-        position = _after_key(payload, payload.index(b'"', start))
-        position = _after_space(payload, _after_space(payload, position) + 1) + len(value)
-        if key == name:
-            removed = True
-        else:
+        colon = _after_space(payload, _after_key(payload, payload.index(b'"', start)))
+        position = _after_space(payload, _after_space(payload, colon + 1) + len(value))
+        if key != name:
             kept.append(payload[start:position])
-        position = _after_space(payload, position)
-        # Past the comma, or at the closing brace.
-        if payload[position] == 0x2C:
-            position += 1
-    if not removed:
-        return payload
-    head = payload[: payload.index(b"{") + 1]
-    return head + b",".join(kept) + payload[payload.rindex(b"}") :]
+        # Past the comma, or the closing brace.
+        position += 1
+    return payload if len(kept) == len(members) else head + b",".join(kept) + payload[position - 1 :]
 
 
 def _after_space(payload: bytes, position: int) -> int:
