@@ -110,8 +110,17 @@ SECRETS = frozenset({"database_url", "valkey_url", "hash_keys", "api_token"})
 """The fields that have a `_FILE` twin and are never echoed."""
 UNPREFIXED = frozenset({"http_proxy", "https_proxy", "no_proxy"})
 """The fields that every program reads under one name, in lower case first, as curl does."""
-NAMES = {PREFIX + name.upper(): name for name in Settings.model_fields if name not in UNPREFIXED}
-FILE_NAMES = {f"{PREFIX}{name.upper()}_FILE": name for name in SECRETS}
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of a field."""
+    if name == "api_token":
+        return f"{PREFIX}TOKEN"
+    return name.upper() if name in UNPREFIXED else PREFIX + name.upper()
+
+
+NAMES = {variable(name): name for name in Settings.model_fields if name not in UNPREFIXED}
+FILE_NAMES = {f"{variable(name)}_FILE": name for name in SECRETS}
 
 
 def read_settings(environ: Mapping[str, str] | None = None, **flags: object) -> tuple[Settings, list[str]]:
@@ -169,10 +178,9 @@ def describe(error: ValidationError, values: Mapping[str, Any]) -> str:
     lines = []
     for detail in error.errors(include_url=False, include_context=False):
         key = str(detail["loc"][0])
-        name = key.upper() if key in UNPREFIXED else PREFIX + key.upper()
         reason = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
         shown = "" if key in SECRETS or key in UNPREFIXED else f" (it is {values[key]!r})"
-        lines.append(f"{name} {reason}{shown}. Correct it, or unset it for the default.")
+        lines.append(f"{variable(key)} {reason}{shown}. Correct it, or unset it for the default.")
     return "\n".join(lines)
 
 

@@ -1,11 +1,9 @@
 """What can be done with API tokens: create, list, rotate, revoke."""
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 from sqlalchemy.exc import IntegrityError
@@ -21,7 +19,6 @@ from aqueduct.storage.revision import Revision
 PREFIX = "aq-"
 RANDOM_BYTES = 32
 ID_PREFIX = "tok_"
-UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 
 
 @dataclass(frozen=True)
@@ -131,14 +128,3 @@ def new_value() -> str:
 def hint(value: str) -> str:
     """Return what tells a value from others without giving it away: 8 of its 43 characters, 208 bits stay secret."""
     return f"{value[: len(PREFIX) + 4]}…{value[-4:]}"
-
-
-def parse_expiry(text: str, now: float) -> float:
-    """Read `30d`, `12h` or a date (its end, UTC) as an instant. Raises `InvalidValue` for anything else."""
-    if match := re.fullmatch(r"(\d{1,6})([mhdw])", text.strip()):
-        return now + int(match[1]) * UNITS[match[2]]
-    try:
-        day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise InvalidValue(f"`{text}` is not an expiry. Write 30d, 12h or 2026-12-31.") from None
-    return (day + timedelta(days=1)).timestamp()

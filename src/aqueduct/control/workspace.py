@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aqueduct.control.api_tokens import ApiTokens
 from aqueduct.settings import Settings
 from aqueduct.storage.database import Database, open_database
-from aqueduct.storage.directory import DataDirectory
+from aqueduct.storage.directory import PRIVATE_FILE, DataDirectory
 from aqueduct.storage.keys import KeyRing, create_keys, load_keys
 from aqueduct.storage.migrate import migrate
 from aqueduct.storage.revision import Revision
@@ -48,6 +48,9 @@ async def create_workspace(settings: Settings) -> AsyncIterator[Workspace]:
     directory.create()
     if not settings.hash_keys:
         create_keys(directory)
+    if settings.database_url is None:
+        # SQLite would make it readable for everyone; an empty file is a database to it.
+        directory.database.touch(PRIVATE_FILE)
     async with _opened(settings, directory) as workspace:
         await migrate(workspace.database, directory)
         yield workspace

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aqueduct.storage.database import Database
-from aqueduct.storage.instants import DAY, to_microseconds
+from aqueduct.storage.instants import DAY, to_microseconds, to_seconds
 from aqueduct.storage.tables import api_tokens, usage_attempts, usage_requests
 from aqueduct.storage.usage_rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, Batch
 
@@ -123,3 +123,29 @@ def read_summary(row: dict[str, Any], by: Grouping) -> UsageSummary:
         row["key"] = (EPOCH + timedelta(days=row["key"])).isoformat()
     units = {unit: int(row[unit]) for unit in UNITS}
     return UsageSummary(key=row["key"], requests=row["requests"], errors=int(row["errors"] or 0), **units)
+
+
+async def read_page(connection: AsyncConnection, *, since: float, after: str | None, size: int) -> list[dict[str, Any]]:
+    """Read up to `size` requests with ids after `after`, in the order of their ids, each with its attempts.
+
+    `started_at` is in seconds since the epoch, as in the journal.
+    """
+    wanted = usage_requests.c.started_at >= to_microseconds(since)
+    if after is not None:
+        wanted &= usage_requests.c.id > after
+    page = sa.select(usage_requests).where(wanted).order_by(usage_requests.c.id).limit(size)
+    records = {row["id"]: readable(row) | {"attempts": []} for row in (await connection.execute(page)).mappings()}
+    if records:
+        ends = usage_attempts.c.request_id.between(min(records), max(records))
+        attempts = sa.select(usage_attempts).where(ends).order_by(*usage_attempts.primary_key)
+        for row in (await connection.execute(attempts)).mappings():
+            if (record := records.get(row["request_id"])) is not None:
+                attempt = readable(row)
+                del attempt["request_id"], attempt["position"]
+                record["attempts"].append(attempt)
+    return list(records.values())
+
+
+def readable(row: sa.RowMapping) -> dict[str, Any]:
+    """Return a row as the domain would say it."""
+    return dict(row) | {"started_at": to_seconds(row["started_at"])}

@@ -1,0 +1,50 @@
+"""The command line: each command is a thin call into `control/`, or into the gateway's `app`.
+
+What a program may want to read goes to standard output, everything else to standard error.
+"""
+
+import sys
+from importlib.metadata import version
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from aqueduct.cli import chat, serve, token, usage
+from aqueduct.errors import AqueductError
+
+app = typer.Typer(
+    name="aqueduct",
+    help="A self-hosted AI gateway: one OpenAI-compatible endpoint in front of any model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.run)
+app.command("chat")(chat.run)
+app.add_typer(token.commands, name="token")
+app.add_typer(usage.commands, name="usage")
+
+
+@app.command("version")
+def show_version() -> None:
+    """Show the version."""
+    print(version("aqueduct-gateway"))
+
+
+def main() -> None:
+    """Run the command that the process was started with; a mistake is one line on standard error and status 1."""
+    try:
+        app()
+    except AqueductError as error:
+        fail(str(error))
+    except SQLAlchemyError as error:
+        # The statement and its values, which the rest of the message holds, help nobody here.
+        fail(f"The database does not answer: {str(error).splitlines()[0]}")
+    except OSError as error:
+        fail(str(error))
+
+
+def fail(message: str) -> None:
+    """End the process with a message."""
+    print(f"aqueduct: {message}", file=sys.stderr)
+    raise SystemExit(1)

@@ -1,0 +1,90 @@
+"""The very first start: a first API token, and how to use it.
+
+The token is made early and shown at the end of the start-up. In between it waits in a private file, so that a start
+that fails half-way (a wrong line in the config) does not lose it: the next one shows it.
+"""
+
+import json
+import shlex
+import socket
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from aqueduct.control.workspace import Workspace
+from aqueduct.errors import AlreadyExists
+from aqueduct.storage import api_tokens
+from aqueduct.storage.directory import DataDirectory, write_private
+
+NAME = "first"
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - recognised here, not bound
+
+
+async def create_first_token(workspace: Workspace) -> str | None:
+    """Make a token where there never was one; return the value that is yet to be shown, or None."""
+    waiting = waiting_file(workspace.directory)
+    async with workspace.database.reading() as connection:
+        is_first = await api_tokens.count(connection) == 0
+    if is_first:
+        try:
+            created = await workspace.api_tokens.create(NAME)
+        except AlreadyExists:
+            return None  # another process started at the same moment, and shows it
+        write_private(waiting, created.value.encode())
+        return created.value
+    return waiting.read_text() if waiting.exists() else None
+
+
+def announce(
+    first_token: str | None,
+    workspace: Workspace,
+    listener: socket.socket,
+    *,
+    model: str = "default",
+    output: TextIO | None = None,
+) -> None:
+    """Say where the gateway listens, and show the first token, if there is one, with a curl line that works as pasted.
+
+    On a terminal the token itself is shown. Otherwise the output is a log that others may read: the token goes to
+    `first-token` in the data directory, and the line reads it from there.
+    """
+    output = sys.stdout if output is None else output
+    url = base_url(listener)
+    output.write(f"Aqueduct listens on {url}\n")
+    if first_token is not None:
+        waiting = waiting_file(workspace.directory)
+        if output.isatty():
+            output.write(f"\nYour first API token, shown only now:\n\n    {first_token}\n\n")
+            credential = first_token
+            waiting.unlink(missing_ok=True)
+        else:
+            kept = workspace.directory.first_token
+            waiting.replace(kept)
+            output.write(f"Your first API token is in {kept}\n")
+            credential = f"$(cat {shlex.quote(str(kept))})"
+        output.write(f"Try it:\n\n{curl_line(url, credential, model)}\n\n")
+    output.flush()
+
+
+def waiting_file(directory: DataDirectory) -> Path:
+    """Return where the first token waits to be shown."""
+    return directory.first_token.with_name("first-token.unshown")
+
+
+def base_url(listener: socket.socket) -> str:
+    """Return the URL at which this machine reaches the listener."""
+    host, port = listener.getsockname()[:2]
+    if ":" in host:
+        host = ANYWHERE.get(host, f"[{host}]")
+    return f"http://{ANYWHERE.get(host, host)}:{port}"
+
+
+def curl_line(url: str, credential: str, model: str) -> str:
+    """Return a request that a shell understands as it is."""
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Write me a short poem!"}]})
+    return (
+        f"curl {url}/v1/chat/completions \\\n"
+        f'  -H "Authorization: Bearer {credential}" \\\n'
+        f'  -H "Content-Type: application/json" \\\n'
+        f"  -d {shlex.quote(body)}"
+    )

@@ -1,0 +1,29 @@
+"""Where log lines go and what they look like: standard error, readable or one JSON object a line."""
+
+import logging
+import sys
+
+import structlog
+
+from aqueduct.settings import Settings
+
+
+def configure_logs(settings: Settings) -> None:
+    """Set logging up for the whole process; standard output is left to what commands print."""
+    is_json = settings.log_format == "json"
+    rendering: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if is_json
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *rendering,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.log_level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
