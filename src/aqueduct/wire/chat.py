@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from aqueduct.errors import InvalidJsonSchema, InvalidRequest
-from aqueduct.wire.generation import MAX_COUNT, Parameters, ParsedRequest, check_stream_options
+from aqueduct.wire.generation import INTEGERS, MAX_COUNT, Parameters, ParsedRequest, check_stream_options
 from aqueduct.wire.json_object import read_object
 from aqueduct.wire.messages import CALL_TYPES, PART_TYPES, ROLES, Content, Message, message_texts
 from aqueduct.wire.tools import (
@@ -20,7 +20,7 @@ from aqueduct.wire.tools import (
     ToolChoice,
     ToolName,
 )
-from aqueduct.wire.validation import OTHER, Validator, check_json_object
+from aqueduct.wire.validation import OTHER, Rules, Validator, check_json_object
 
 AnswerSchema = dict[str, Any] | bool | None
 
@@ -173,17 +173,20 @@ KNOWN_FIELDS = frozenset(ChatParameters.__struct_fields__)
 
 _VALIDATOR = Validator(
     ChatParameters,
-    open_unions={
-        ("messages", "*", "content", "*"): PART_TYPES,
-        ("messages", "*", "tool_calls", "*"): CALL_TYPES,
-        ("prediction",): frozenset({"content"}),
-        ("prediction", "content", "*"): PART_TYPES,
-        ("response_format",): RESPONSE_TYPES,
-        ("tool_choice",): CHOICE_TYPES,
-        ("tools", "*"): TOOL_TYPES,
-        ("tools", "*", "custom", "format"): INPUT_FORMAT_TYPES,
-    },
-    supported={"role": ROLES},
+    Rules(
+        open_unions={
+            ("messages", "*", "content", "*"): PART_TYPES,
+            ("messages", "*", "tool_calls", "*"): CALL_TYPES,
+            ("prediction",): frozenset({"content"}),
+            ("prediction", "content", "*"): PART_TYPES,
+            ("response_format",): RESPONSE_TYPES,
+            ("tool_choice",): CHOICE_TYPES,
+            ("tools", "*"): TOOL_TYPES,
+            ("tools", "*", "custom", "format"): INPUT_FORMAT_TYPES,
+        },
+        integers=(*INTEGERS, ("max_completion_tokens",), ("top_logprobs",)),
+        supported={"role": ROLES},
+    ),
 )
 
 

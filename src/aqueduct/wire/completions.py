@@ -5,9 +5,9 @@ from typing import Annotated, Any, Self
 from msgspec import Meta
 
 from aqueduct.errors import InvalidRequest
-from aqueduct.wire.generation import MAX_COUNT, Parameters, ParsedRequest, check_stream_options
+from aqueduct.wire.generation import INTEGERS, MAX_COUNT, Parameters, ParsedRequest, check_stream_options
 from aqueduct.wire.json_object import read_object
-from aqueduct.wire.validation import Validator, Violation
+from aqueduct.wire.validation import Rules, Validator, Violation
 
 Numbers = Annotated[list[int], Meta(min_length=1)]
 """A prompt as the numbers of its vocabulary's entries."""
@@ -39,7 +39,10 @@ class CompletionParameters(Parameters, kw_only=True, gc=False):
 
 KNOWN_FIELDS = frozenset(CompletionParameters.__struct_fields__)
 
-_VALIDATOR = Validator(CompletionParameters, open_unions={}, supported={})
+_VALIDATOR = Validator(
+    CompletionParameters,
+    Rules(integers=(*INTEGERS, ("best_of",), ("logprobs",), ("prompt", "*"), ("prompt", "*", "*"))),
+)
 
 
 class CompletionRequest(ParsedRequest[CompletionParameters]):

@@ -18,6 +18,10 @@ MAX_COUNT = 2**31 - 1
 StopList = Annotated[list[str], Meta(min_length=1, max_length=4)]
 
 
+INTEGERS = (("logit_bias", "*"), ("max_tokens",), ("n",), ("seed",))
+"""Where the shared parameters hold integers; see `validation.Rules`."""
+
+
 class StreamOptions(msgspec.Struct, frozen=True, gc=False):
     """How a stream is sent."""
 

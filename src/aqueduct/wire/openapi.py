@@ -31,7 +31,6 @@ _ERRORS = {
 _CHAT_RULES = """\
 Beyond the schema, these are refused with 400:
 - a member that comes twice, or whose name differs from a known one in case only;
-- an integer written with a fraction or an exponent;
 - `stream_options` unless `stream` is true, `top_logprobs` above 0 unless `logprobs` is true, `tool_choice` without
   `tools`, `max_tokens` together with `max_completion_tokens`;
 - a `response_format` whose `schema` is not a JSON schema, refers outside itself or is too large;
@@ -43,7 +42,6 @@ provider where its policy allows."""
 _COMPLETION_RULES = """\
 Beyond the schema, these are refused with 400:
 - a member that comes twice, or whose name differs from a known one in case only;
-- an integer written with a fraction or an exponent;
 - `stream_options` unless `stream` is true, `best_of` below `n`, or above it when `stream` is true;
 - what the model behind the name cannot do."""
 

@@ -1,8 +1,9 @@
 """Typed decoding of a body, and what is wrong with it in the words and codes of OpenAI's API.
 
 The types say what is valid; this module only decodes and explains. A union of objects told apart by their `type` is
-closed for msgspec but open for clients: an unknown type travels on. So where decoding fails, members of such unions
-that have a type of their own are put aside, and only if the rest still fails is the request refused.
+closed for msgspec but open for clients: an unknown type travels on. And `1.0` is an integer for JSON Schema, not for
+msgspec. So where decoding fails, members of such unions that have a type of their own are put aside and whole numbers
+are taken for integers, and only if the rest still fails is the request refused.
 """
 
 import re
@@ -88,20 +89,39 @@ def check_json_object(value: Travelling, member: str) -> None:
         raise Violation("expected an object", member=member, code="invalid_type")
 
 
-class Validator(Generic[T]):
-    """Decodes a body into a struct.
+class Rules(msgspec.Struct, frozen=True):
+    """What the types of an operation cannot say; in a path, `*` is every item or member.
 
-    `open_unions` maps a path (`*` is every item of an array) to the types known there; `supported` maps the name of a
-    closed tag (`role`) to its values.
+    `open_unions` maps a path to the types known there, `integers` are the paths of integers, `supported` maps the name
+    of a closed tag (`role`) to its values.
     """
 
-    def __init__(
-        self, type_: type[T], open_unions: Mapping[Path, frozenset[str]], supported: Mapping[str, tuple[str, ...]]
-    ) -> None:
+    open_unions: Mapping[Path, frozenset[str]] = {}
+    integers: tuple[Path, ...] = ()
+    supported: Mapping[str, tuple[str, ...]] = {}
+
+    def narrowed_to(self, name: str) -> "Rules":
+        """Return the rules for one top-level member."""
+        return Rules(
+            {path: known for path, known in self.open_unions.items() if path[0] == name},
+            tuple(path for path in self.integers if path[0] == name),
+            self.supported,
+        )
+
+    def relax(self, value: Any) -> bool:
+        """Replace in a decoded body what is valid though its type is not; tell whether there was any."""
+        relaxed = [_put_aside(value, path, known) for path, known in self.open_unions.items()]
+        relaxed += [_take_for_integers(value, path) for path in self.integers]
+        return any(relaxed)
+
+
+class Validator(Generic[T]):
+    """Decodes a body into a struct."""
+
+    def __init__(self, type_: type[T], rules: Rules) -> None:
         self._type = type_
         self._decoder = msgspec.json.Decoder(type_)
-        self._open_unions = open_unions
-        self._supported = supported
+        self._rules = rules
         self._members: dict[str, Validator[Any]] = {}
 
     def decode(self, body: bytes) -> T:
@@ -122,8 +142,7 @@ class Validator(Generic[T]):
 
     def _narrowed_to(self, name: str) -> "Validator[Any]":
         member = next(field for field in msgspec.structs.fields(self._type) if field.name == name)
-        open_unions = {path: known for path, known in self._open_unions.items() if path[0] == name}
-        return Validator(msgspec.defstruct("Member", [(name, member.type)]), open_unions, self._supported)
+        return Validator(msgspec.defstruct("Member", [(name, member.type)]), self._rules.narrowed_to(name))
 
     def _decode_leniently(self, body: bytes, error: msgspec.ValidationError) -> T:
         try:
@@ -131,8 +150,7 @@ class Validator(Generic[T]):
         except msgspec.DecodeError:
             # A number that no type can hold; the typed decoder said where, if it was the one that failed on it.
             self._refuse(error, None)
-        found = [_put_aside(value, path, known) for path, known in self._open_unions.items()]
-        if not any(found):
+        if not self._rules.relax(value):
             self._refuse(error, value)
         try:
             return self._decoder.decode(msgspec.json.encode(value))
@@ -140,7 +158,7 @@ class Validator(Generic[T]):
             self._refuse(remaining, value)
 
     def _refuse(self, error: msgspec.ValidationError, value: Any) -> NoReturn:
-        raise explain(error, value, self._supported) from None
+        raise explain(error, value, self._rules.supported) from None
 
 
 def _put_aside(value: Any, path: Path, known: frozenset[str]) -> bool:
@@ -155,13 +173,25 @@ def _put_aside(value: Any, path: Path, known: frozenset[str]) -> bool:
     return found
 
 
+def _take_for_integers(value: Any, path: Path) -> bool:
+    """Replace every whole number at `path` by an integer; tell whether there was one."""
+    found = False
+    for container, key in _places(value, path):
+        number = container[key]
+        if isinstance(number, float) and number.is_integer():
+            container[key] = int(number)
+            found = True
+    return found
+
+
 def _places(value: Any, path: Path) -> Iterator[tuple[Any, Any]]:
     """Yield (container, key or index) for all that is at `path` in a decoded JSON value."""
     step, rest = path[0], path[1:]
-    if step == "*":
-        keys: list[Any] = list(range(len(value))) if isinstance(value, list) else []
-    else:
-        keys = [step] if isinstance(value, dict) and step in value else []
+    keys: list[Any] = []
+    if isinstance(value, list):
+        keys = list(range(len(value))) if step == "*" else []
+    elif isinstance(value, dict):
+        keys = list(value) if step == "*" else [step] if step in value else []
     for key in keys:
         if rest:
             yield from _places(value[key], rest)

@@ -9,7 +9,8 @@ Json = Any
 
 words = st.text(st.characters(codec="utf-8", max_codepoint=0x1FFFF), max_size=12)
 names = st.from_regex(r"[a-zA-Z0-9_-]{1,12}", fullmatch=True)
-numbers = st.integers(-(2**40), 2**40) | st.floats(-1e9, 1e9).filter(lambda number: not number.is_integer())
+integral = st.integers(-200, 200).map(float)
+numbers = st.integers(-(2**40), 2**40) | integral | st.floats(-1e9, 1e9)
 scalars = st.none() | st.booleans() | numbers | words
 anything = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3), max_leaves=6

@@ -294,6 +294,13 @@ def test_a_request_answers_what_the_gateway_asks_of_it() -> None:
     ]  # fmt: skip
 
 
+def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
+    body = '{"model": "m", "messages": [{"role": "user", "content": "a"}], "n": 2.0, "max_tokens": 1e2, "seed": -0.0}'
+    request = parse_chat(body.encode())
+    assert (request.choices, request.parameters.max_tokens, request.parameters.seed) == (2, 100, 0)
+    assert bytes(request.fields["max_tokens"]) == b"1e2"
+
+
 def test_defaults_are_those_of_openai() -> None:
     request = parsed()
     assert (request.choices, request.end_user, request.is_stream, request.wants_usage) == (1, None, False, False)
