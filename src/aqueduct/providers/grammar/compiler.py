@@ -1,0 +1,121 @@
+"""Chooses the bounds within which an answer fits its limit, and has the result checked by the engine itself."""
+
+from functools import lru_cache
+
+import msgspec
+
+from aqueduct.providers.grammar.branches import TooComplex
+from aqueduct.providers.grammar.builder import Bounds, Builder
+from aqueduct.providers.grammar.lark import write_grammar
+from aqueduct.providers.grammar.shape import Literal, Member, Record, Shape, choose, longest_tokens
+
+_LADDER = (
+    Bounds(characters=400, items=8, turns=4),
+    Bounds(characters=160, items=6, turns=3),
+    Bounds(characters=60, items=4, turns=3),
+    Bounds(characters=24, items=3, turns=2),
+    Bounds(characters=12, items=2, turns=2),
+    Bounds(characters=6, items=1, turns=1),
+)
+"""From generous to tight; the first whose longest answer fits is taken."""
+
+_LARGEST_SCHEMA_BYTES = 64 * 1024
+_LARGEST_GRAMMAR_CHARACTERS = 128 * 1024
+_JSON_OBJECT = {"type": "object"}
+
+
+class Function(msgspec.Struct, frozen=True):
+    """A function that may be called, with the JSON schema of its arguments, encoded."""
+
+    name: str
+    parameters: bytes
+
+
+class Grammar(msgspec.Struct, frozen=True):
+    """A grammar for llama.cpp; `is_exact`: every answer that keeps to it satisfies the schema."""
+
+    text: str
+    is_exact: bool
+
+
+@lru_cache(maxsize=256)
+def compile_schema(schema: bytes, most_tokens: int) -> Grammar:
+    """Return the grammar of the answers of about `most_tokens` at the most that satisfy an encoded schema.
+
+    Where that cannot be said, it is the grammar of any JSON.
+    """
+    return _compile(schema, (), most_tokens)
+
+
+@lru_cache(maxsize=256)
+def compile_calls(functions: tuple[Function, ...], schema: bytes | None, most_tokens: int) -> Grammar:
+    """Return the grammar of a call, as `{"name": …, "arguments": …}`, or of an answer that satisfies a schema."""
+    return _compile(schema, functions, most_tokens)
+
+
+def _compile(schema: bytes | None, functions: tuple[Function, ...], most_tokens: int) -> Grammar:
+    for index, bounds in enumerate(_LADDER):
+        try:
+            shape, is_exact = _build(schema, functions, bounds)
+        except (TooComplex, RecursionError):
+            continue
+        if shape is None:
+            break
+        if longest_tokens(shape) <= most_tokens or index == len(_LADDER) - 1:
+            text = write_grammar(shape)
+            if _is_accepted(text):
+                return Grammar(text, is_exact)
+    return _loosest(functions, most_tokens)
+
+
+def _build(schema: bytes | None, functions: tuple[Function, ...], bounds: Bounds) -> tuple[Shape | None, bool]:
+    """Return the shape within the bounds, and whether it is exact."""
+    options: list[Shape] = []
+    is_exact = True
+    for function in functions:
+        arguments, is_fitting = _build_schema(function.parameters, bounds)
+        is_exact = is_exact and is_fitting
+        if arguments is not None:
+            name = Literal((msgspec.json.encode(function.name).decode(),))
+            options.append(
+                Record((Member("name", name, is_required=True), Member("arguments", arguments, is_required=True)))
+            )
+    if schema is not None:
+        answer, is_fitting = _build_schema(schema, bounds)
+        is_exact = is_exact and is_fitting
+        options += [answer] if answer is not None else []
+    return choose(options), is_exact
+
+
+def _build_schema(encoded: bytes, bounds: Bounds) -> tuple[Shape | None, bool]:
+    if len(encoded) > _LARGEST_SCHEMA_BYTES:
+        raise TooComplex
+    schema = msgspec.json.decode(encoded)
+    builder = Builder(schema, bounds)
+    return builder.build([schema], {}), builder.is_exact
+
+
+def _loosest(functions: tuple[Function, ...], most_tokens: int) -> Grammar:
+    """Return the grammar of any JSON, or of a call with any arguments."""
+    encoded = msgspec.json.encode(_JSON_OBJECT)
+    for bounds in _LADDER[1:]:
+        free = tuple(Function(function.name, encoded) for function in functions)
+        shape, _ = _build(None if functions else b"true", free, bounds)
+        if shape is not None and longest_tokens(shape) <= most_tokens:
+            break
+    else:
+        shape = Record(())
+    assert shape is not None  # noqa: S101 - any JSON has a shape within any bounds
+    return Grammar(write_grammar(shape), is_exact=False)
+
+
+def _is_accepted(text: str) -> bool:
+    """Whether the engine takes the grammar; llama.cpp would drop one that it does not, and generate freely."""
+    if len(text) > _LARGEST_GRAMMAR_CHARACTERS:
+        return False
+    from llguidance import LLMatcher, LLParserLimits  # noqa: PLC0415 - an optional extra
+
+    message: str = LLMatcher.validate_grammar(
+        text, limits=LLParserLimits(initial_lexer_fuel=400_000, max_grammar_size=100_000)
+    )
+    return not message or message.startswith("WARNING")
