@@ -186,12 +186,13 @@ def describe(error: ValidationError, values: Mapping[str, Any]) -> str:
 
 def unknown_names(environ: Mapping[str, str]) -> list[str]:
     """Warn of each `AQUEDUCT_*` variable that no setting reads, with the name that was likely meant."""
-    known = [*NAMES, *FILE_NAMES]
+    # Without the prefix, which would make everything look alike.
+    known = [name.removeprefix(PREFIX) for name in (*NAMES, *FILE_NAMES)]
     warnings = []
     for name, value in sorted(environ.items()):
         if not name.startswith(PREFIX) or name in NAMES or name in FILE_NAMES or is_kubernetes(name, value):
             continue
-        likely = difflib.get_close_matches(name, known, n=1)
-        meant = f" Did you mean {likely[0]}?" if likely else ""
+        likely = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1)
+        meant = f" Did you mean {PREFIX}{likely[0]}?" if likely else ""
         warnings.append(f"{name} is not a setting and is ignored.{meant}")
     return warnings
