@@ -1,0 +1,94 @@
+"""What was measured, and how it is shown: a table for people, JSON for programs."""
+
+import dataclasses
+import json
+import platform
+import statistics
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.measure import Memory, Streaming
+from bench.subjects import NGINX
+
+
+@dataclasses.dataclass
+class Findings:
+    """What was measured of one subject; a list has a value a round."""
+
+    name: str
+    plain_cpu_us: list[float] = dataclasses.field(default_factory=list)
+    event_cpu_us: list[float] = dataclasses.field(default_factory=list)
+    first_byte_ms: list[float] = dataclasses.field(default_factory=list)
+    memory: Memory | None = None
+    streaming: list[Streaming] = dataclasses.field(default_factory=list)
+
+
+def show(findings: Sequence[Findings]) -> None:
+    """Print the tables."""
+    console = Console()
+    yardstick = next((each for each in findings if each.name == NGINX), Findings("no yardstick"))
+    console.print(costs(findings, yardstick))
+    if any(each.memory for each in findings):
+        console.print(memories(findings))
+    if any(each.streaming for each in findings):
+        console.print(streams(findings, yardstick))
+
+
+def costs(findings: Sequence[Findings], yardstick: Findings) -> Table:
+    """Return CPU and latency, medians over the rounds, beside the yardstick."""
+    table = Table("", "CPU µs a request", "CPU µs a streamed event", "first byte, alone (ms)", title="Cost")
+    for each in findings:
+        table.add_row(
+            each.name,
+            beside(each.plain_cpu_us, yardstick.plain_cpu_us),
+            beside(each.event_cpu_us, yardstick.event_cpu_us),
+            f"{statistics.median(each.first_byte_ms):.2f}",
+        )
+    return table
+
+
+def beside(values: Sequence[float], yardstick: Sequence[float]) -> str:
+    """Return a median and, where there is a yardstick, how many times that it is."""
+    value = statistics.median(values)
+    measure = statistics.median(yardstick) if yardstick else 0.0
+    return f"{value:.1f}  ({value / measure:.1f}x)" if measure else f"{value:.1f}"
+
+
+def memories(findings: Sequence[Findings]) -> Table:
+    """Return resident memory before and after."""
+    table = Table("", "requests", "idle", "after a tenth", "after all", title="Resident memory (MB)")
+    for each in findings:
+        if each.memory is not None:
+            seen = each.memory
+            table.add_row(
+                each.name, f"{seen.requests:,}", f"{seen.idle_mb:.1f}", f"{seen.early_mb:.1f}", f"{seen.late_mb:.1f}"
+            )
+    return table
+
+
+def streams(findings: Sequence[Findings], yardstick: Findings) -> Table:
+    """Return what many streams at one event a second do to first bytes, and what is added to the yardstick's."""
+    columns = ("", "streams", "first byte p50", "p99", "p99 added (ms)", "CPU µs an event", "of a core")
+    table = Table(*columns, title="Concurrent streams, one event a second")
+    for each in findings:
+        for seen in each.streaming:
+            bare = [other.first_byte_p99_ms for other in yardstick.streaming if other.streams == seen.streams]
+            added = [f"{seen.first_byte_p99_ms - other:.1f}" for other in bare if each is not yardstick]
+            table.add_row(
+                each.name,
+                f"{seen.streams:,}",
+                f"{seen.first_byte_p50_ms:.1f}",
+                f"{seen.first_byte_p99_ms:.1f}",
+                *(added or [""]),
+                f"{seen.cpu_us_per_event:.1f}",
+                f"{seen.core_share:.0%}",
+            )
+    return table
+
+
+def as_json(findings: Sequence[Findings]) -> str:
+    """Return everything, with what it was measured on."""
+    machine = {"system": platform.platform(), "python": platform.python_version(), "processor": platform.machine()}
+    return json.dumps({"machine": machine, "subjects": [dataclasses.asdict(each) for each in findings]}, indent=2)

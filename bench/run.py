@@ -1,0 +1,127 @@
+"""Measures the gateway beside nginx, which is a bare reverse proxy here: the least that a gateway can cost.
+
+A mock upstream and a load generator run on one core, what is measured on another (where there are two). Quote CPU per
+request and per event as a ratio to nginx in the same run: it holds to about 10 % on a shared machine, throughput and
+latency do not. Needs Linux.
+"""
+
+import argparse
+import contextlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench import measure, report, subjects
+from bench.measure import Bench
+from bench.processes import BenchError, allow_many_files, cores
+from bench.report import Findings
+from bench.subjects import ROOT, Subject
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--commit", action="append", default=[], help="measure this commit; may be given twice")
+    parser.add_argument("--tree", action="append", default=[], type=Path, help="measure another source tree")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of the cost measurement (%(default)s)")
+    parser.add_argument(
+        "--requests", type=int, default=20_000, help="how many requests memory is watched over (%(default)s; 0: none)"
+    )
+    parser.add_argument(
+        "--streams", default="1000", help="concurrent streams, or a list of such numbers for a curve (%(default)s)"
+    )
+    parser.add_argument("--quick", action="store_true", help="a short look: one small round, no streams")
+    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="write flame graphs there, with py-spy")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.rounds, options.requests, options.streams = 1, min(options.requests, 2_000), ""
+    return options
+
+
+@contextlib.contextmanager
+def started(options: argparse.Namespace, folder: Path) -> Iterator[list[Subject]]:
+    """Run everything that is to be measured, all at once; what is idle costs nothing."""
+    load_core, subject_core = cores()
+    sources = {commit: subjects.check_out(commit, folder) for commit in options.commit}
+    sources |= {str(tree): tree.resolve() for tree in options.tree}
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(subjects.upstream(load_core, folder))
+        running = []
+        if subjects.has_nginx():
+            running.append(stack.enter_context(subjects.nginx(subject_core, folder, port)))
+        else:
+            print("nginx is not installed, so there is no yardstick: install nginx-light for one.", file=sys.stderr)
+        for name, source in (sources or {"aqueduct": ROOT}).items():
+            running.append(stack.enter_context(subjects.gateway(name, source, subject_core, folder, port)))
+        yield running
+
+
+def measure_all(bench: Bench, running: Sequence[Subject], options: argparse.Namespace) -> list[Findings]:
+    """Measure every subject, one after another in each round, so that a drift of the machine meets them all."""
+    found = {subject: Findings(subject.name) for subject in running}
+    for subject, findings in found.items():
+        if options.requests and subject.name != subjects.NGINX:
+            tell(f"memory of {subject.name}")
+            findings.memory = measure.memory(bench, subject, options.requests)
+    for number in range(options.rounds):
+        tell(f"cost, round {number + 1} of {options.rounds}")
+        for subject, findings in found.items():
+            findings.plain_cpu_us.append(measure.plain_cpu(bench, subject))
+            findings.event_cpu_us.append(measure.event_cpu(bench, subject))
+            findings.first_byte_ms.append(measure.lonely_first_byte(bench, subject))
+    for streams in [int(number) for number in options.streams.split(",") if number]:
+        tell(f"{streams} concurrent streams")
+        for subject, findings in found.items():
+            findings.streaming.append(measure.streaming(bench, subject, streams))
+    return list(found.values())
+
+
+def profile(bench: Bench, running: Sequence[Subject], into: Path) -> None:
+    """Write a flame graph of each gateway under plain requests and under streams."""
+    if shutil.which("py-spy") is None:
+        raise BenchError("--profile needs py-spy in PATH: pip install py-spy")
+    into.mkdir(parents=True, exist_ok=True)
+    for subject in running:
+        if subject.name != subjects.NGINX:
+            name = subject.name.replace("/", "_")
+            with measure.profiled(subject, into / f"{name}-plain.svg"):
+                measure.plain_cpu(bench, subject)
+            with measure.profiled(subject, into / f"{name}-stream.svg"):
+                measure.event_cpu(bench, subject)
+
+
+def tell(what: str) -> None:
+    """Say what is going on, for it takes minutes."""
+    print(f"measuring {what} …", file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run as `scripts/bench`."""
+    options = parse(arguments)
+    if not sys.platform.startswith("linux"):
+        print("error: what a process used is read from /proc, so this needs Linux.", file=sys.stderr)
+        return 1
+    allow_many_files()
+    bench = Bench(cores()[0], 2_000, 20) if options.quick else Bench(cores()[0])
+    try:
+        with tempfile.TemporaryDirectory(prefix="aqueduct-bench-") as folder, started(options, Path(folder)) as running:
+            findings = measure_all(bench, running, options)
+            if options.profile:
+                tell("where the time goes")
+                profile(bench, running, options.profile)
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    report.show(findings)
+    if options.json:
+        options.json.write_text(report.as_json(findings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""What can be measured: nginx as the yardstick, and the gateway as it is in a source tree."""
+
+import contextlib
+import dataclasses
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from string import Template
+
+from bench.processes import BenchError, Core, free_port, running, wait_for_port
+
+ROOT = Path(__file__).resolve().parent.parent
+NGINX = "nginx"
+
+CONFIG = """\
+providers:
+  - {{name: mock, kind: openai, base_url: "http://127.0.0.1:{port}/v1", api_key: mock}}
+models:
+  - {{name: bench, targets: [{{provider: mock, model: gpt-4.1}}]}}
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """Something that runs and can be put under load."""
+
+    name: str
+    pid: int
+    port: int
+    token: str = "none"
+
+
+@contextlib.contextmanager
+def upstream(core: Core, folder: Path) -> Iterator[int]:
+    """Run the mock upstream and return its port."""
+    port, log = free_port(), folder / "upstream.log"
+    command = [sys.executable, "-m", "bench.upstream", "--port", str(port)]
+    with running(command, core, log) as process:
+        wait_for_port(port, process, log)
+        yield port
+
+
+@contextlib.contextmanager
+def nginx(core: Core, folder: Path, upstream_port: int) -> Iterator[Subject]:
+    """Run nginx in front of the mock upstream."""
+    port, log, config = free_port(), folder / "nginx.log", folder / "nginx.conf"
+    template = Template((ROOT / "bench" / "nginx.conf").read_text())
+    config.write_text(template.substitute(folder=folder, port=port, upstream_port=upstream_port))
+    with running([NGINX, "-c", str(config), "-p", str(folder), "-e", "stderr"], core, log) as process:
+        wait_for_port(port, process, log)
+        yield Subject(NGINX, process.pid, port)
+
+
+def has_nginx() -> bool:
+    """Whether the yardstick is there."""
+    return shutil.which(NGINX) is not None
+
+
+def aqueduct(source: Path, *arguments: str) -> list[str]:
+    """Return the command line of the gateway as it is in a source tree, whichever is installed."""
+    start = f"import sys; sys.path.insert(0, {str(source / 'src')!r}); from aqueduct.cli import main; main()"
+    return [sys.executable, "-c", start, *arguments]
+
+
+@contextlib.contextmanager
+def gateway(name: str, source: Path, core: Core, folder: Path, upstream_port: int) -> Iterator[Subject]:
+    """Run the gateway in front of the mock upstream, with a fresh data directory and a token."""
+    own = folder / name.replace("/", "_")
+    own.mkdir()
+    config, log, port = own / "bench.yaml", own / "gateway.log", free_port()
+    config.write_text(CONFIG.format(port=upstream_port))
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AQUEDUCT_")},
+        "AQUEDUCT_DATA_DIR": str(own / "state"),
+    }
+    command = aqueduct(source, "serve", "--config", str(config), "--port", str(port))
+    with running(command, core, log, environment) as process:
+        wait_for_port(port, process, log)
+        yield Subject(name, process.pid, port, create_token(source, environment))
+
+
+def create_token(source: Path, environment: dict[str, str]) -> str:
+    """Create an API token in the gateway's data directory."""
+    command = aqueduct(source, "token", "create", "--name", "bench")
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        raise BenchError(f"no API token could be created:\n{ended.stderr}")
+    return ended.stdout.strip()
+
+
+def check_out(commit: str, folder: Path) -> Path:
+    """Lay the sources of a commit out in a folder of their own."""
+    archive = subprocess.run(["git", "archive", commit, "src"], cwd=ROOT, capture_output=True, check=False)
+    if archive.returncode != 0:
+        raise BenchError(f"git does not know the commit {commit}: {archive.stderr.decode().strip()}")
+    tree = folder / f"tree-{commit.replace('/', '_')}"
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+        tar.extractall(tree, filter="data")
+    return tree
