@@ -40,6 +40,10 @@ class ApiTokens:
         self._revision = revision
         self._clock = clock
 
+    def _now(self) -> float:
+        # To the microsecond, as it is stored: what is returned and what is read back are equal.
+        return round(self._clock(), 6)
+
     async def create(
         self, name: str, *, expires_at: float | None = None, allowed_models: Sequence[str] | None = None
     ) -> CreatedToken:
@@ -47,7 +51,7 @@ class ApiTokens:
 
         Raises `AlreadyExists` when a live one has the name, `InvalidValue` for a bad name or an expiry in the past.
         """
-        now = self._clock()
+        now = self._now()
         check_name(name)
         if expires_at is not None and expires_at <= now:
             raise InvalidValue("The expiry has already passed. Give a later one, such as 30d.")
@@ -57,7 +61,7 @@ class ApiTokens:
             name=name,
             hint=hint(value),
             created_at=now,
-            expires_at=expires_at,
+            expires_at=None if expires_at is None else round(expires_at, 6),
             allowed_models=None if allowed_models is None else tuple(allowed_models),
         )
         try:
@@ -81,7 +85,7 @@ class ApiTokens:
         The token stays the same in every other way, so limits and usage go on. Raises `NotFound` when there is no
         such token, or it is revoked.
         """
-        now = self._clock()
+        now = self._now()
         value = new_value()
         async with self._database.writing() as connection:
             api_token = msgspec.structs.replace(await require_live(connection, name_or_id), hint=hint(value))
@@ -94,7 +98,7 @@ class ApiTokens:
 
     async def revoke(self, name_or_id: str) -> ApiToken:
         """Close a token for good. Raises `NotFound` when there is no such token, or it is revoked."""
-        now = self._clock()
+        now = self._now()
         async with self._database.writing() as connection:
             api_token = await require_live(connection, name_or_id)
             await api_tokens.revoke(connection, api_token.id, now)

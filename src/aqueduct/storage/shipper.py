@@ -112,7 +112,8 @@ class Shipper:
             damaged = await self._database.write_in_bulk(partial(self._insert_singly, segment))
         if damaged:
             self._set_aside(segment, damaged)
-        remove(segment)
+        # A file system may take its time over it, and the event loop has none to give.
+        await asyncio.to_thread(segment.unlink)
 
     def _insert(self, segment: Path, connection: Connection) -> list[bytes]:
         damaged: list[bytes] = []
@@ -149,11 +150,6 @@ class Shipper:
         # The first failure and then every power of two: an outage of a day is a dozen lines.
         if failures & (failures - 1) == 0:
             logger.error("usage_not_shipped", reason=describe(error), failures=failures)
-
-
-def remove(segment: Path) -> None:
-    """Cut what has been committed off the journal; a local file system answers at once."""
-    segment.unlink()
 
 
 def read_segment(segment: Path, batch_lines: int) -> Iterator[Batch]:

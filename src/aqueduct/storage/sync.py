@@ -12,6 +12,9 @@ from typing_extensions import override
 from aqueduct.errors import JournalUnavailable
 from aqueduct.storage.segments import Segment
 
+flush = getattr(os, "fdatasync", os.fsync)
+"""Not every system has the call that leaves out the file's times."""
+
 
 class Tick(asyncio.Future[None]):
     """Resolves when the lines of one turn are safe; it is shared, so no waiter can cancel it for the others."""
@@ -33,11 +36,14 @@ class Syncer:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-fsync")
+        self._segment: Segment | None = None
         self._waiting: list[Tick] = []
         self._is_busy = False
 
     def sync(self, segment: Segment, tick: Tick) -> None:
         """Resolve `tick` once everything written to the segment so far is on the disk."""
+        # Whoever waits, waits for this segment: the one before was retired with all its turns.
+        self._segment = segment
         self._waiting.append(tick)
         if not self._is_busy:
             self._start(segment)
@@ -57,15 +63,15 @@ class Syncer:
         self._is_busy = True
         ticks, self._waiting = self._waiting, []
         done = self._submit(segment, ticks)
-        done.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._next, segment))
+        done.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._next))
 
-    def _next(self, segment: Segment) -> None:
+    def _next(self) -> None:
         self._is_busy = False
-        if self._waiting:
-            self._start(segment)
+        if self._waiting and self._segment is not None:
+            self._start(self._segment)
 
     def _submit(self, segment: Segment, ticks: list[Tick]) -> Future[None]:
-        done = self._thread.submit(os.fdatasync, segment.descriptor)
+        done = self._thread.submit(flush, segment.descriptor)
         done.add_done_callback(lambda done: self._loop.call_soon_threadsafe(settle, ticks, done.exception()))
         return done
 
