@@ -41,7 +41,7 @@ from aqueduct.storage import api_tokens
 from aqueduct.storage.journal import Journal as FileJournal
 from aqueduct.storage.shipper import Shipper
 from aqueduct.telemetry.metrics import CONFIG_IS_REFUSED
-from aqueduct.upstream.options import Proxies, Tls, TransportOptions
+from aqueduct.upstream.options import transport_options
 from aqueduct.upstream.transport import Transport
 
 _SWEEP_SECONDS = 1.0
@@ -67,7 +67,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         first_token = await create_first_token(workspace)
         config = ConfigFile(settings.config_file, environment(), KINDS)
         snapshot = config.load()
-        http = Transport(_transport_options(settings))
+        http = Transport(transport_options(settings))
         stack.push_async_callback(http.close)
         local = LocalTransport(http, lambda: weights.find(workspace.directory.path))
         stack.push_async_callback(local.close)
@@ -228,18 +228,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     import uvloop  # noqa: PLC0415 -- not made for Windows
 
     return uvloop.new_event_loop
-
-
-def _transport_options(settings: Settings) -> TransportOptions:
-    http, https = settings.http_proxy, settings.https_proxy
-    return TransportOptions(
-        tls=Tls(ca_file=None if settings.ca_file is None else str(settings.ca_file)),
-        proxies=Proxies(
-            http=None if http is None else http.get_secret_value(),
-            https=None if https is None else https.get_secret_value(),
-            no_proxy=",".join(settings.no_proxy),
-        ),
-    )
 
 
 def _local_paths(snapshot: Snapshot) -> set[str]:

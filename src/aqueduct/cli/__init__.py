@@ -9,7 +9,7 @@ from importlib.metadata import version
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from aqueduct.cli import chat, serve, token, usage
+from aqueduct.cli import chat, models, serve, token, usage
 from aqueduct.errors import AqueductError
 
 app = typer.Typer(
@@ -20,7 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("serve")(serve.run)
+app.command("check")(models.check)
 app.command("chat")(chat.run)
+app.add_typer(models.commands, name="models")
 app.add_typer(token.commands, name="token")
 app.add_typer(usage.commands, name="usage")
 

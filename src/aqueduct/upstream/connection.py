@@ -118,8 +118,7 @@ class Connection(asyncio.Protocol):
             raise
         if self._transport.get_write_buffer_size():
             self._is_sent = False
-        response.status = feed.status
-        response.headers = feed.headers
+        response.begin(feed.status, feed.headers, deadline)
         return response
 
     async def _send_slices(self, head: bytes, body: bytes, idle_seconds: float) -> None:
@@ -283,13 +282,20 @@ def _is_orderly(transport: asyncio.Transport) -> bool:
 class UpstreamResponse:
     """An answer whose final head is there; its reader closes it, whatever happens."""
 
-    __slots__ = ("_connection", "_idle_seconds", "headers", "status")
+    __slots__ = ("_connection", "_first_byte_at", "_idle_seconds", "headers", "status")
 
     def __init__(self, connection: Connection, idle_seconds: float) -> None:
         self._connection: Connection | None = connection
         self._idle_seconds = idle_seconds
+        self._first_byte_at: float | None = None
         self.status = 0
         self.headers: Headers = ()
+
+    def begin(self, status: int, headers: Headers, first_byte_at: float) -> None:
+        """Take the final head; until the body's first byte the deadline stays the same one."""
+        self.status = status
+        self.headers = headers
+        self._first_byte_at = first_byte_at
 
     def header(self, name: bytes) -> bytes | None:
         """Return the value of a field by its lower-case name; the first where there are several."""
@@ -311,6 +317,7 @@ class UpstreamResponse:
         while True:
             if feed.pieces:
                 data = feed.take()
+                self._first_byte_at = None
                 if connection.is_reading_paused:
                     connection.resume()
                 return data
@@ -319,7 +326,7 @@ class UpstreamResponse:
             if connection.failure is not None:
                 raise connection.failure
             if not deadline:
-                deadline = connection.now() + self._idle_seconds
+                deadline = self._first_byte_at or connection.now() + self._idle_seconds
             try:
                 await connection.arrival(deadline, "the answer stalled")
             except BaseException:

@@ -3,6 +3,8 @@
 import msgspec
 from typing_extensions import override
 
+from aqueduct.settings import Settings
+
 
 class Tls(msgspec.Struct, frozen=True):
     """Whom to trust: the system's authorities, and those in `ca_file` (PEM) besides.
@@ -52,3 +54,16 @@ class TransportOptions(msgspec.Struct, frozen=True):
     proxies: Proxies = Proxies()
     limits: Limits = Limits()
     happy_eyeballs_seconds: float = 0.25
+
+
+def transport_options(settings: Settings) -> TransportOptions:
+    """Return what the settings say about reaching upstreams."""
+    http, https = settings.http_proxy, settings.https_proxy
+    return TransportOptions(
+        tls=Tls(ca_file=None if settings.ca_file is None else str(settings.ca_file)),
+        proxies=Proxies(
+            http=None if http is None else http.get_secret_value(),
+            https=None if https is None else https.get_secret_value(),
+            no_proxy=",".join(settings.no_proxy),
+        ),
+    )

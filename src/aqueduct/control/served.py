@@ -1,0 +1,84 @@
+"""What a config would serve, as people read it, and whether each target's provider answers."""
+
+import asyncio
+from collections.abc import Iterator
+
+import msgspec
+
+from aqueduct.domain.http import Timeouts, UpstreamRequest
+from aqueduct.domain.model import Provider, Target
+from aqueduct.domain.snapshot import Snapshot
+from aqueduct.errors import UpstreamError
+from aqueduct.upstream.transport import Transport
+
+_PROBE_TIMEOUTS = Timeouts(connect_seconds=5.0, first_byte_seconds=10.0, idle_seconds=10.0, total_seconds=15.0)
+_MAX_PROBE_BYTES = 16 * 1024 * 1024
+
+
+class ServedTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the list: a public name and a target behind it; `address` and `credential` may be shown."""
+
+    model: str
+    aliases: tuple[str, ...]
+    target: Target
+    address: str
+    credential: str
+
+
+def list_served(snapshot: Snapshot) -> Iterator[ServedTarget]:
+    """Yield every model's targets in the order in which they are tried."""
+    for model in snapshot.models:
+        for target in model.targets:
+            yield ServedTarget(
+                model=model.name,
+                aliases=model.aliases,
+                target=target,
+                address=_address(target),
+                credential=mask(target.provider.api_key),
+            )
+
+
+def mask(secret: str | None) -> str:
+    """Return what tells a secret from others without giving it away."""
+    if secret is None:
+        return "none"
+    return f"…{secret[-4:]}" if len(secret) >= 16 else "set"
+
+
+async def probe(snapshot: Snapshot, transport: Transport) -> dict[str, str]:
+    """Ask every HTTP provider for its models, which costs nothing; return what each said by the provider's name."""
+    providers = {
+        target.provider.name: target.provider
+        for model in snapshot.models
+        for target in model.targets
+        if target.provider.origin is not None
+    }
+    verdicts = await asyncio.gather(*(_probe_provider(provider, transport) for provider in providers.values()))
+    return dict(zip(providers, verdicts, strict=True))
+
+
+async def _probe_provider(provider: Provider, transport: Transport) -> str:
+    if provider.origin is None:
+        raise ValueError("only a provider with an address can be asked")
+    headers = [(name.lower().encode(), value.encode()) for name, value in provider.headers]
+    if provider.api_key is not None:
+        headers.append((b"authorization", b"Bearer " + provider.api_key.encode()))
+    request = UpstreamRequest("GET", provider.origin, f"{provider.base_path}/models", tuple(headers))
+    try:
+        response = await transport.send(request, _PROBE_TIMEOUTS)
+        try:
+            await response.read_all(_MAX_PROBE_BYTES)
+        finally:
+            response.close()
+    except UpstreamError as error:
+        return f"does not answer: {error}"
+    if response.status in (401, 403):
+        return f"answers, but refuses the credential ({response.status})"
+    return "answers" if response.status == 200 else f"answers with status {response.status}"
+
+
+def _address(target: Target) -> str:
+    provider = target.provider
+    if provider.origin is None:
+        return target.model_path or "the embedded model"
+    return f"{provider.origin.scheme}://{provider.origin.authority}{provider.base_path}"
