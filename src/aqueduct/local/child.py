@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -99,6 +100,7 @@ def _start_server(config: ChildConfig) -> Any:
     params.hostnames = [LOOPBACK]
     params.port = 0  # the system's choice, reported back: a port chosen beforehand may be taken by then
     params.api_keys = [config.api_key]
+    params.model_alias = {Path(config.model_path).stem}  # what answers call the model; else it is the path
     params.cors_origins = "null"
     params.cors_origins_explicit = True
     params.cors_credentials = False
@@ -113,7 +115,8 @@ def _start_server(config: ChildConfig) -> Any:
     params.n_threads_http = 64  # an idle kept-alive connection holds one of these threads
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = config.threads
     params.use_jinja = True
-    params.verbosity = 2  # warnings and errors
+    params.prefill_assistant = False  # a last message of the assistant is history, not a beginning to go on with
+    params.verbosity = 1  # errors
     return xllamacpp.Server(params)
 
 

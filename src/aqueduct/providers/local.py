@@ -1,71 +1,76 @@
-"""The adapter of the embedded model: llama.cpp's server, which speaks OpenAI's format with fields and gaps of its own.
+"""The adapter of local models: llama.cpp's server, which speaks OpenAI's format with fields and gaps of its own.
 
-Only fields on the list travel: its own (`n_predict`, `grammar`, `cache_prompt`) would escape the limits set here.
+What it does not do by itself is done here: one call a choice, limits and defaults that keep a small model sensible,
+and grammars that hold it to a JSON schema or to a function's call.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from aqueduct.domain.http import Headers, Origin, UpstreamRequest
 from aqueduct.domain.model import Target
-from aqueduct.errors import UpstreamError
+from aqueduct.errors import InvalidRequest, UpstreamError
 from aqueduct.providers.base import Answer, StreamReader
+from aqueduct.providers.grammar.compiler import Grammar, compile_calls, compile_schema
+from aqueduct.providers.local_fields import carried_fields, given_fields, output_limit
+from aqueduct.providers.local_messages import plain_messages, template_messages
+from aqueduct.providers.local_tools import CallStreamReader, ToolUse, read_tool_use, release_calls
 from aqueduct.providers.openai import OpenAIOperation
 from aqueduct.wire.request import Request
-
-PLACEHOLDER = Origin("http", "local", 0)
-"""Stands for the child's address, which is known only once it runs."""
 
 DESCRIPTION = "SmolLM2-135M-Instruct, a small demonstration model: it shows that all works, not what a model can do."
 
 _PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
 _HEADERS: Headers = ((b"content-type", b"application/json"),)
-_OUTPUT_LIMIT = 512
 _TEMPERATURE = 0.2
-_CARRIED = frozenset(
-    {
-        "frequency_penalty",
-        "logit_bias",
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "n",
-        "presence_penalty",
-        "prompt",
-        "seed",
-        "stop",
-        "stream",
-        "temperature",
-        "top_p",
-    }
-)
+_EMBEDDED_LIMIT = 512
+_LIMIT = 2048
+_SAFETY = 0.75
+"""How much of the limit an answer held to a grammar may plan with: a hot model spends more tokens a character."""
+
+_MOST_CALLS = 128
+_LONGEST_INSTRUCTION = 2000
 
 
 class LocalOperation:
-    """One operation (`chat` or `completions`) of the embedded model."""
+    """One operation (`chat` or `completions`) of a local model."""
 
     def __init__(self, operation: str) -> None:
-        self._operation = operation
+        self._path = _PATHS[operation]
         self._openai = OpenAIOperation(operation)
 
     def build_request(self, request: Request, target: Target) -> UpstreamRequest:
-        """Carry what is on the list and set the limits that the client left open."""
-        fields: dict[str, Any] = {name: value for name, value in request.fields.items() if name in _CARRIED}
-        fields.setdefault("temperature", _TEMPERATURE)
-        if "max_tokens" not in fields and "max_completion_tokens" not in fields:
-            fields["max_tokens"] = _OUTPUT_LIMIT
+        """Translate what a local model can do, set the limits that the client left open, and refuse the rest."""
+        is_embedded = target.model_path is None
+        fields = carried_fields(request)
+        fields["max_tokens"] = output_limit(request, _EMBEDDED_LIMIT if is_embedded else _LIMIT)
+        if is_embedded:
+            fields.setdefault("temperature", _TEMPERATURE)
         if request.is_stream:
             fields["stream_options"] = {"include_usage": True}
-        return UpstreamRequest("POST", Origin("local", target.model_path or "", 0), _PATHS[self._operation], _HEADERS, msgspec.json.encode(fields))
+        if request.operation == "chat":
+            fields |= _chat_fields(request, is_embedded=is_embedded, limit=fields["max_tokens"])
+        else:
+            prompt = given_fields(request).get("prompt")
+            fields["prompt"] = "" if prompt is None else prompt
+        origin = Origin("local", target.model_path or "", 0)
+        return UpstreamRequest("POST", origin, self._path, _HEADERS, msgspec.json.encode(fields))
 
     def read_response(self, request: Request, body: bytes) -> Answer:
-        """Read the answer as OpenAI's."""
+        """Read the answer as OpenAI's, calls released and llama.cpp's own members taken off."""
+        if request.operation == "chat":
+            if functions := read_tool_use(request).functions:
+                body = release_calls(body, functions)
+            body = _tidied(body)
         return self._openai.read_response(request, body)
 
     def stream_reader(self, request: Request) -> StreamReader:
-        """Read the stream as OpenAI's."""
+        """Read the stream as OpenAI's, calls released."""
+        functions = read_tool_use(request).functions if request.operation == "chat" else ()
+        if functions:
+            return CallStreamReader(functions, wants_usage=request.wants_usage)
         return self._openai.stream_reader(request)
 
     def read_error(self, status: int, headers: Headers, body: bytes) -> UpstreamError:
@@ -73,16 +78,92 @@ class LocalOperation:
         return self._openai.read_error(status, headers, body)
 
     def calls(self, request: Request) -> Sequence[Request]:
-        """One call a choice: llama.cpp refuses an `n` above its number of slots."""
+        """One call a choice, each with a seed of its own: llama.cpp refuses an `n` above its number of slots."""
         if request.choices == 1:
             return (request,)
-        return (request.with_fields(n=1),) * request.choices
+        if request.choices > _MOST_CALLS:
+            raise InvalidRequest(f"This model gives at most {_MOST_CALLS} choices.", param="n")
+        raw_seed = given_fields(request).get("seed")
+        seed = None if raw_seed is None else msgspec.json.decode(raw_seed)
+        prompts = _prompts(request)
+        count = request.choices // len(prompts)
+        return tuple(
+            request.with_fields(**changes, n=None, seed=None if seed is None else _nth_seed(seed, index))
+            for changes in prompts
+            for index in range(count)
+        )
 
     def flows(self, request: Request, target: Target) -> bool:
-        """Nothing that is held to a schema flows unchecked."""
-        return request.schema is None
+        """What an exact grammar holds may flow, unless a stop sequence may cut it."""
+        if request.schema is None:
+            return True
+        if "stop" in given_fields(request):
+            return False
+        default = _EMBEDDED_LIMIT if target.model_path is None else _LIMIT
+        grammar = _grammar(request, read_tool_use(request), output_limit(request, default))
+        return grammar is None or grammar.is_exact
 
 
-def dropped(fields: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the fields that are left out by policy, since they change nothing here."""
-    return tuple(name for name in fields if name not in _CARRIED and name != "model")
+def _chat_fields(request: Request, *, is_embedded: bool, limit: int) -> dict[str, Any]:
+    """Return messages, grammar and tools; a model's own way with tools serves where it is free to call or not."""
+    use = read_tool_use(request)
+    messages = request.fields["messages"]
+    if not is_embedded and use.functions and not use.is_required and request.schema is None:
+        tools = [{"type": "function", "function": msgspec.Raw(text.encode())} for text in use.descriptions]
+        return {"messages": template_messages(messages, []), "tools": tools, "tool_choice": "auto"}
+    grammar = _grammar(request, use, limit)
+    instructions = _instructions(request, use)
+    write = plain_messages if is_embedded else template_messages
+    fields: dict[str, Any] = {"messages": write(messages, instructions)}
+    if grammar is not None:
+        fields["grammar"] = grammar.text
+    return fields
+
+
+def _grammar(request: Request, use: ToolUse, limit: int) -> Grammar | None:
+    """Return what the answer is held to: a call, an answer that satisfies the schema, either, or nothing."""
+    most_tokens = int(limit * _SAFETY)
+    schema = None if request.schema is None else msgspec.json.encode(request.schema)
+    if use.functions:
+        return compile_calls(use.functions, b"false" if use.is_required else schema, most_tokens)
+    return None if schema is None else compile_schema(schema, most_tokens)
+
+
+def _instructions(request: Request, use: ToolUse) -> list[str]:
+    instructions: list[str] = []
+    if use.functions:
+        duty = "Call" if use.is_required else "If one of these functions helps, call"
+        how = 'by answering {"name": …, "arguments": …}'
+        instructions.append(f"{duty} a function {how}. The functions: {', '.join(use.descriptions)}")
+    if request.schema is not None and not use.is_required:
+        schema = msgspec.json.encode(request.schema).decode()
+        is_telling = isinstance(request.schema, dict) and "properties" in schema and len(schema) <= _LONGEST_INSTRUCTION
+        instructions.append(f"Answer in JSON that satisfies this schema: {schema}" if is_telling else "Answer in JSON.")
+    return instructions
+
+
+def _prompts(request: Request) -> list[dict[str, Any]]:
+    """Return the changes that leave one prompt each."""
+    raw = given_fields(request).get("prompt")
+    prompt = None if raw is None else msgspec.json.decode(raw)
+    if isinstance(prompt, list) and not isinstance(prompt[0], int):
+        return [{"prompt": single} for single in prompt]
+    return [{}]
+
+
+def _nth_seed(seed: int, index: int) -> int:
+    """Vary a seed so that it stays in the range of the request's own type."""
+    return seed + index if seed < 2**62 else seed - index
+
+
+def _tidied(body: bytes) -> bytes:
+    """Take off what is llama.cpp's own, and add what OpenAI's answers always have."""
+    try:
+        document = msgspec.json.decode(body)
+        document.pop("timings", None)
+        for choice in document["choices"]:
+            choice.setdefault("logprobs", None)
+            choice["message"].setdefault("refusal", None)
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        return body  # whatever it is, OpenAI's reader says so
+    return msgspec.json.encode(document)

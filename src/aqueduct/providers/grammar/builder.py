@@ -157,7 +157,7 @@ _DEEP = frozenset().union(*(_HINTS[name] for name in ("object", "array")))
 
 
 def _listed_values(nodes: Iterable[Mapping[str, Any]]) -> list[Any] | None:
-    """Return the values that all `const` and `enum` of the nodes have in common, or None where there are none of them."""
+    """Return the values that all `const` and `enum` of the nodes have in common, or None without such keywords."""
     lists = [[node["const"]] for node in nodes if "const" in node]
     lists += [node["enum"] for node in nodes if isinstance(node.get("enum"), list)]
     if not lists:

@@ -49,7 +49,10 @@ def compile_schema(schema: bytes, most_tokens: int) -> Grammar:
 
 @lru_cache(maxsize=256)
 def compile_calls(functions: tuple[Function, ...], schema: bytes | None, most_tokens: int) -> Grammar:
-    """Return the grammar of a call, as `{"name": …, "arguments": …}`, or of an answer that satisfies a schema."""
+    """Return the grammar of a call, as `{"name": …, "arguments": …}`, or of what else may be answered.
+
+    That is JSON by the schema, or with none any text that does not begin as JSON does; `false` leaves calls only.
+    """
     return _compile(schema, functions, most_tokens)
 
 
@@ -62,10 +65,10 @@ def _compile(schema: bytes | None, functions: tuple[Function, ...], most_tokens:
         if shape is None:
             break
         if longest_tokens(shape) <= most_tokens or index == len(_LADDER) - 1:
-            text = write_grammar(shape)
+            text = write_grammar(shape, or_text=schema is None)
             if _is_accepted(text):
                 return Grammar(text, is_exact)
-    return _loosest(functions, most_tokens)
+    return _loosest(schema, functions, most_tokens)
 
 
 def _build(schema: bytes | None, functions: tuple[Function, ...], bounds: Bounds) -> tuple[Shape | None, bool]:
@@ -95,18 +98,18 @@ def _build_schema(encoded: bytes, bounds: Bounds) -> tuple[Shape | None, bool]:
     return builder.build([schema], {}), builder.is_exact
 
 
-def _loosest(functions: tuple[Function, ...], most_tokens: int) -> Grammar:
+def _loosest(schema: bytes | None, functions: tuple[Function, ...], most_tokens: int) -> Grammar:
     """Return the grammar of any JSON, or of a call with any arguments."""
     encoded = msgspec.json.encode(_JSON_OBJECT)
     for bounds in _LADDER[1:]:
         free = tuple(Function(function.name, encoded) for function in functions)
-        shape, _ = _build(None if functions else b"true", free, bounds)
+        shape, _ = _build(schema if schema in (None, b"false") else b"true", free, bounds)
         if shape is not None and longest_tokens(shape) <= most_tokens:
             break
     else:
         shape = Record(())
     assert shape is not None  # noqa: S101 - any JSON has a shape within any bounds
-    return Grammar(write_grammar(shape), is_exact=False)
+    return Grammar(write_grammar(shape, or_text=schema is None), is_exact=False)
 
 
 def _is_accepted(text: str) -> bool:

@@ -13,13 +13,13 @@ from aqueduct.providers.grammar.texts import text_rule
 _COMMA = '", "'
 
 
-def write_grammar(shape: Shape, *, prefix: str = "", suffix: str = "") -> str:
-    """Return the grammar of the shape's values, between two fixed texts."""
+def write_grammar(shape: Shape, *, or_text: bool = False) -> str:
+    """Return the grammar of the shape's values, or of any text that does not begin with a curly bracket."""
     writer = _Writer()
-    parts = [_quote(prefix)] if prefix else []
-    parts.append(writer.name(shape))
-    parts += [_quote(suffix)] if suffix else []
-    return "\n".join(["%llguidance {}", f"start: {' '.join(parts)}", *writer.rules]) + "\n"
+    name = writer.name(shape)
+    start = f"({name} | TEXT)?" if or_text else name
+    text = [r"TEXT: /[^{](.|\n)*/"] if or_text else []
+    return "\n".join(["%llguidance {}", f"start: {start}", *writer.rules, *text]) + "\n"
 
 
 class _Writer:
