@@ -1,10 +1,13 @@
 """A real gateway in a process of its own, as a user starts it."""
 
+import contextlib
 import json
 import os
 import re
+import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -135,7 +138,7 @@ class GatewayProcess:
 
     def create_token(self, *options: str) -> str:
         """Create an API token and return its value."""
-        return self.run("token", "create", "--name", "test", *options).strip()
+        return self.run("token", "create", "--name", f"test-{secrets.token_hex(4)}", *options).strip()
 
     def usage(self, request_id: str) -> dict[str, Any]:
         """Return the usage record of a request, once it has reached the database."""
@@ -145,16 +148,33 @@ class GatewayProcess:
         """Return the usage record with these members, once it has reached the database."""
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
-            for record in self.export_usage():
+            for record in self.usage_records():
                 if all(record.get(name) == value for name, value in members.items()):
                     return record
-            time.sleep(0.1)
+            time.sleep(0.02)
         raise AssertionError(f"no usage record with {members}")
 
-    def export_usage(self) -> list[dict[str, Any]]:
-        """Return every usage record that has reached the database."""
-        records: list[dict[str, Any]] = json.loads(self.run("usage", "export", "--format", "json"))
+    def usage_records(self) -> list[dict[str, Any]]:
+        """Return every usage record that has reached the database, its attempts in it.
+
+        The table is read directly: `aqueduct usage export` shows the same, but a process each time takes too long here.
+        """
+        records = self.query("SELECT * FROM usage_requests ORDER BY id")
+        attempts = self.query("SELECT * FROM usage_attempts ORDER BY request_id, position")
+        for record in records:
+            record["attempts"] = [attempt for attempt in attempts if attempt["request_id"] == record["id"]]
         return records
+
+    def query(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
+        """Run a statement on the gateway's database, commit it, and return its rows."""
+        with contextlib.closing(sqlite3.connect(self.data_dir / "aqueduct.db", timeout=10)) as connection, connection:
+            connection.row_factory = sqlite3.Row
+            rows = [dict(row) for row in connection.execute(statement, parameters)]
+        for row in rows:
+            if "units" in row:
+                row["units"] = json.loads(row["units"])
+            row.update((name, bool(row[name])) for name in ("is_stream", "is_estimated") if name in row)
+        return rows
 
     def metric(self, name: str) -> float:
         """Return the sum of a metric's samples."""

@@ -19,7 +19,8 @@ def fetch(
     token: str | None = "",
 ) -> RawCall:
     """Send a request and read the whole answer; `token`: None sends none, empty the gateway's first one."""
-    return begin(gateway, method, path, body, headers=headers, token=token).read_all()
+    with begin(gateway, method, path, body, headers=headers, token=token) as call:
+        return call.read_all()
 
 
 def begin(
@@ -38,12 +39,18 @@ def begin(
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     if data is not None and not any(name.lower() == "content-type" for name, _ in fields):
         fields.append(("content-type", "application/json"))
-    return RawCall(gateway.port).request(method, path, fields, data)
+    call = RawCall(gateway.port)
+    try:
+        return call.request(method, path, fields, data)
+    except OSError:
+        call.close()
+        raise
 
 
 def chat(gateway: GatewayProcess, model: str = "one", **fields: Any) -> RawCall:
     """Ask for a chat completion and read the whole answer."""
-    return begin_chat(gateway, model, **fields).read_all()
+    with begin_chat(gateway, model, **fields) as call:
+        return call.read_all()
 
 
 def begin_chat(gateway: GatewayProcess, model: str = "one", **fields: Any) -> RawCall:

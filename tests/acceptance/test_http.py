@@ -12,6 +12,9 @@ from tests.gateway_process import GatewayProcess
 from tests.raw_http import RawCall
 from tests.scripted_upstream import ScriptedUpstream, completion, error_reply, json_reply, stream_reply
 
+from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS
+from aqueduct.settings import read_settings
+
 BODY = {"model": "one", "messages": MESSAGES}
 
 
@@ -120,6 +123,25 @@ def test_a_body_over_the_limit_is_refused_before_it_is_parsed(narrow_gateway: Ga
     with begin(narrow_gateway, "POST", "/chat/completions", headers=[("transfer-encoding", "chunked")]) as call:
         call.send(b"%x\r\n%b\r\n" % (100_001, b"x" * 100_001))
         assert call.read_all().status == 413
+
+
+def test_the_defaults_are_the_documented_ones(gateway: GatewayProcess) -> None:
+    settings, _ = read_settings({})
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.keepalive_interval_seconds == 15
+    for timeouts, first_byte, idle, total in ((PLAIN_TIMEOUTS, 600, 600, 600), (STREAM_TIMEOUTS, 600, 120, 3600)):
+        assert timeouts.connect_seconds == 5
+        assert timeouts.first_byte_seconds == first_byte
+        assert timeouts.idle_seconds == idle
+        assert timeouts.total_seconds == total
+    for size, status in ((64 * 1024 * 1024, 0), (64 * 1024 * 1024 + 1, 413)):
+        fields = [("authorization", f"Bearer {gateway.token}"), ("content-length", str(size))]
+        with RawCall(gateway.port, timeout_seconds=1).request("POST", "/chat/completions", fields) as call:
+            if status:
+                assert call.read_all().status == status
+            else:
+                with pytest.raises(TimeoutError):
+                    call.read_head()
 
 
 def test_a_body_in_chunks_is_read_like_any_other(gateway: GatewayProcess, upstream: ScriptedUpstream) -> None:
@@ -386,9 +408,12 @@ def test_every_answer_carries_our_request_id_never_the_client_s(
     assert "mine-1" not in ids
 
 
-def test_the_client_s_own_id_is_recorded_beside_ours(gateway: GatewayProcess, upstream: ScriptedUpstream) -> None:
+@pytest.mark.parametrize("name", ["x-client-request-id", "x-request-id"])
+def test_the_client_s_own_id_is_recorded_beside_ours(
+    gateway: GatewayProcess, upstream: ScriptedUpstream, name: str
+) -> None:
     upstream.script(json_reply(completion()))
-    answer = fetch(gateway, "POST", "/chat/completions", BODY, headers=[("x-request-id", "mine-7")])
+    answer = fetch(gateway, "POST", "/chat/completions", BODY, headers=[(name, "mine-7")])
     record = gateway.usage(answer.headers["x-request-id"])
     assert record["client_request_id"] == "mine-7"
 

@@ -24,7 +24,6 @@ from tests.scripted_upstream import (
     json_reply,
     open_stream,
     raw_stream,
-    stream_reply,
 )
 
 SCHEMA = {
@@ -225,10 +224,16 @@ def test_a_stream_of_a_natively_capable_target_flows(gateway: GatewayProcess, up
 def test_a_stream_is_validated_at_its_end_and_fails_with_an_error_event(
     gateway: GatewayProcess, upstream: ScriptedUpstream
 ) -> None:
-    upstream.script(stream_reply(BAD[:7], BAD[7:]))
-    answer = chat(gateway, stream=True, response_format=wanting())
-    assert answer.status == 200
-    error = error_event(answer)
+    hold = Hold()
+    first = chunk({"content": BAD[:7]})
+    rest = b"".join(map(event, [chunk({"content": BAD[7:]}), STOP])) + DONE
+    upstream.script([*open_stream(ROLE, first), hold, Send(chunked(rest) + LAST_CHUNK)])
+    body = {"model": "one", "messages": MESSAGES, "stream": True, "response_format": wanting()}
+    with begin(gateway, "POST", "/chat/completions", body).read_head() as call:
+        call.read_until(event(first))
+        hold.gate.open()
+        call.read_all()
+    error = error_event(call)
     assert (error["type"], error["code"], error["param"]) == (
         "upstream_error",
         "schema_not_satisfied",
