@@ -16,6 +16,11 @@ from bench.subjects import Subject
 LOAD_SECONDS = 900.0
 """How long one load may take before it counts as stuck."""
 
+REST_SECONDS = 120.0
+REST_WINDOW_SECONDS = 1.5
+REST_CPU_SECONDS = 0.03
+"""A subject rests when it uses no more CPU than this in a window longer than the interval of its background work."""
+
 CONNECTIONS = 32
 STREAMS_EACH = 3
 EVENTS_A_STREAM = 200
@@ -74,19 +79,32 @@ def put_load(bench: Bench, subject: Subject, **options: float | str | bool) -> R
     return result
 
 
+def settled_cpu_seconds(subject: Subject) -> float:
+    """Return the CPU time used so far, once the subject rests: usage is written to the database after the answers."""
+    deadline = time.monotonic() + REST_SECONDS
+    used = cpu_seconds(subject.pid)
+    while time.monotonic() < deadline:
+        time.sleep(REST_WINDOW_SECONDS)
+        now = cpu_seconds(subject.pid)
+        if now - used <= REST_CPU_SECONDS:
+            return now
+        used = now
+    raise BenchError(f"{subject.name} does not come to rest")
+
+
 def plain_cpu(bench: Bench, subject: Subject) -> float:
-    """Return the CPU µs of a plain request."""
-    before = cpu_seconds(subject.pid)
+    """Return the CPU µs of a plain request, with what is done for it afterwards."""
+    before = settled_cpu_seconds(subject)
     result = put_load(bench, subject, connections=CONNECTIONS, requests=max(bench.plain_requests // CONNECTIONS, 1))
-    return (cpu_seconds(subject.pid) - before) / result.answers * 1e6
+    return (settled_cpu_seconds(subject) - before) / result.answers * 1e6
 
 
 def event_cpu(bench: Bench, subject: Subject) -> float:
     """Return the CPU µs of a streamed event, its share of the request included."""
-    before = cpu_seconds(subject.pid)
+    before = settled_cpu_seconds(subject)
     stream = {"stream": True, "chunks": EVENTS_A_STREAM, "interval": EVENT_INTERVAL_SECONDS}
     result = put_load(bench, subject, connections=bench.streams, requests=STREAMS_EACH, **stream)
-    return (cpu_seconds(subject.pid) - before) / result.events * 1e6
+    return (settled_cpu_seconds(subject) - before) / result.events * 1e6
 
 
 def lonely_first_byte(bench: Bench, subject: Subject) -> float:
@@ -96,7 +114,7 @@ def lonely_first_byte(bench: Bench, subject: Subject) -> float:
 
 def streaming(bench: Bench, subject: Subject, streams: int) -> Streaming:
     """Hold a number of streams at one event a second, begun over two seconds, and begin new ones as they end."""
-    before = cpu_seconds(subject.pid)
+    before = settled_cpu_seconds(subject)
     shape = {"stream": True, "chunks": LONG_STREAM_EVENTS, "interval": 1.0, "ramp": 2.0}
     result = put_load(bench, subject, connections=streams, requests=LONG_STREAMS_EACH, **shape)
     used = cpu_seconds(subject.pid) - before

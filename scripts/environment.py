@@ -187,7 +187,7 @@ def compile_what_is_imported() -> None:
     every start would take a second longer. Nothing depends on it, so a failure is left for the start to show.
     """
     writing = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [PYTHON, "-c", "import aqueduct.app, aqueduct.cli"]
+    command = [str(PYTHON), "-c", "import aqueduct.app, aqueduct.cli"]
     subprocess.run(command, env=writing, capture_output=True, check=False)
 
 
