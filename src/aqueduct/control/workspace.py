@@ -62,6 +62,7 @@ async def _opened(settings: Settings, directory: DataDirectory) -> AsyncIterator
     database = open_database(settings, directory)
     revision = Revision(directory.revision)
     try:
+        await database.require_answer()
         yield Workspace(directory, database, keys, revision)
     finally:
         revision.close()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, literal, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -73,6 +73,17 @@ class Database:
             except asyncio.CancelledError:
                 await asyncio.wait([written])
                 raise
+
+    async def require_answer(self) -> None:
+        """Raise `ConfigurationError` unless the database can be reached; its URL, a secret, is not shown."""
+        try:
+            async with self.reading() as connection:
+                await connection.scalar(select(literal(1)))
+        except (DBAPIError, OSError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise ConfigurationError(
+                f"The database does not answer: {cause}. Check AQUEDUCT_DATABASE_URL and that the server runs."
+            ) from None
 
     async def require_current_schema(self) -> None:
         """Raise `ConfigurationError` unless the tables are those of this version."""

@@ -84,6 +84,13 @@ def test_a_url_that_means_nothing_is_an_error_that_does_not_show_it(tmp_path: Pa
     assert "hunter2" not in str(caught.value)
 
 
+async def test_a_database_that_cannot_be_reached_is_named_at_the_start(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"data_dir": tmp_path / "data", "database_url": f"sqlite:///{tmp_path}/no/a.db"})
+    with pytest.raises(ConfigurationError, match=r"does not answer: unable to open .*AQUEDUCT_DATABASE_URL"):
+        async with create_workspace(settings):
+            pass
+
+
 async def test_a_failed_transaction_leaves_nothing(workspace: Workspace) -> None:
     async def fail() -> None:
         async with workspace.database.writing() as connection:

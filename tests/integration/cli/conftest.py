@@ -1,0 +1,77 @@
+"""The installed command, run as a user runs it."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from aqueduct.control.workspace import create_workspace
+from aqueduct.settings import Settings
+
+COMMAND = Path(sys.executable).with_name("aqueduct")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """Runs `aqueduct` on one data directory."""
+
+    data_dir: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment of the command: nothing of ours but what the test says."""
+        names = {name for name in os.environ if name.startswith("AQUEDUCT_") or name.lower() in PROXIES}
+        inherited = {name: value for name, value in os.environ.items() if name not in names}
+        return {**inherited, "AQUEDUCT_DATA_DIR": str(self.data_dir), **self.settings}
+
+    def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [COMMAND, *arguments],
+            input=text,
+            env=self.environment,
+            cwd=self.data_dir.parent,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def output(self, *arguments: str) -> str:
+        """Return what a command that must succeed prints."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def error(self, *arguments: str) -> str:
+        """Return the one line that a command that must fail says, having printed nothing."""
+        done = self.run(*arguments)
+        assert (done.returncode, done.stdout) == (1, ""), done
+        assert done.stderr.startswith("aqueduct: ")
+        assert done.stderr.count("\n") == 1
+        return done.stderr
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> CommandLine:
+    """A command line on a data directory that nobody has made."""
+    return CommandLine(tmp_path / "data")
+
+
+@pytest.fixture
+def command_line(fresh: CommandLine) -> CommandLine:
+    """A command line on a data directory as `serve` leaves it."""
+
+    async def create() -> None:
+        async with create_workspace(Settings(data_dir=fresh.data_dir)):
+            pass
+
+    asyncio.run(create())
+    return fresh
