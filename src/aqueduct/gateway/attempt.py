@@ -15,11 +15,13 @@ class Attempt:
     `request` is what was sent (asking again changes it), so that its input can be counted.
     """
 
-    __slots__ = ("_started", "answer", "reader", "record", "request", "target")
+    __slots__ = ("_started", "answer", "dropped", "is_sent", "reader", "record", "request", "target")
 
     def __init__(self, target: Target, request: Request) -> None:
         self.target = target
         self.request = request
+        self.dropped: tuple[str, ...] = ()
+        self.is_sent = False
         self.answer: Answer | None = None
         self.reader: StreamReader | None = None
         self._started = time.perf_counter()
@@ -43,9 +45,18 @@ class Attempt:
         self.record.total_ms = (time.perf_counter() - self._started) * 1000
 
     def uncounted_text(self) -> tuple[str, str] | None:
-        """Return the input and output texts to count, or None if usage was reported or nothing was generated."""
-        if self.answer is not None and self.answer.units is None:
-            return self.request.input_text(), self.answer.output_text
-        if self.reader is not None and self.reader.units is None and (text := self.reader.output_text()):
-            return self.request.input_text(), text
-        return None
+        """Return the input and output texts to count, or None if usage was reported or there was none.
+
+        An attempt that ended with neither an answer nor an error was broken off by us: its input counts.
+        """
+        source = self.answer or self.reader
+        if source is not None and source.units is not None:
+            return None
+        output = self._output_text()
+        is_broken_off = self.record.error is None and self.is_sent
+        return (self.request.input_text(), output) if output or is_broken_off else None
+
+    def _output_text(self) -> str:
+        if self.answer is not None:
+            return self.answer.output_text
+        return "" if self.reader is None else self.reader.output_text()

@@ -14,7 +14,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 HeaderList = list[tuple[bytes, bytes]]
 
-_CLIENT_REQUEST_ID = b"x-client-request-id"
+_CLIENT_REQUEST_IDS = (b"x-request-id", b"x-client-request-id")
 _CLIENT_REQUEST_ID_MAX_CHARACTERS = 200
 _JSON_TYPE = b"application/json"
 
@@ -80,11 +80,11 @@ class Call:
     @property
     def client_request_id(self) -> str | None:
         """The client's own id, recorded beside ours and never used as a key."""
-        value = self.headers.get(_CLIENT_REQUEST_ID)
-        if value is None:
-            return None
-        text = value.decode("ascii", "replace")[:_CLIENT_REQUEST_ID_MAX_CHARACTERS]
-        return text if text.isprintable() else None
+        for name in _CLIENT_REQUEST_IDS:
+            if (value := self.headers.get(name)) is not None:
+                text = value.decode("ascii", "replace")[:_CLIENT_REQUEST_ID_MAX_CHARACTERS]
+                return text if text.isprintable() else None
+        return None
 
     def elapsed_ms(self) -> float:
         """Return the milliseconds since the head arrived."""

@@ -144,13 +144,13 @@ class StreamExchange:
     async def _next_events(self) -> list[Event]:
         """Read once and decode; an error waits until the events before it have been handed on."""
         reader = self.reader
+        reader.pending = []
         try:
             data = await self._response.read()
             events = reader.feed(data) if data else reader.finish()
         except UpstreamError as error:
             self._error = error
             events = reader.pending
-            reader.pending = []
         if reader.is_done:
             self.is_whole = True
         return events

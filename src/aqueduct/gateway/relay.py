@@ -6,6 +6,8 @@ from aqueduct.domain.usage import FINISHED
 from aqueduct.gateway.account import Entry, Ledger
 from aqueduct.gateway.exchange import Exchange
 
+_MAX_VALUE_CHARACTERS = 1000
+
 HeaderFields = list[tuple[bytes, bytes]]
 
 
@@ -45,9 +47,19 @@ class Relay:
 
 def answer_headers(entry: Entry, exchange: Exchange) -> HeaderFields:
     """Return the headers of an answer that a target gave."""
-    return [
+    headers = [
         (b"content-type", exchange.content_type),
         (b"x-request-id", entry.call.id.encode()),
-        (b"x-aqueduct-target", exchange.target.name.encode()),
+        (b"x-aqueduct-target", _header_value(exchange.target.name)),
         (b"x-aqueduct-attempts", b"%d" % len(entry.attempts)),
     ]
+    if dropped := entry.attempts[-1].dropped:
+        headers.append((b"x-aqueduct-dropped-params", _header_value(", ".join(dropped))))
+    return headers
+
+
+def _header_value(text: str) -> bytes:
+    """Return text that config or client chose as a header can carry it."""
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(character if character.isascii() and character.isprintable() else "?" for character in text)
+    return text[:_MAX_VALUE_CHARACTERS].encode()

@@ -80,6 +80,8 @@ class TargetCaller:
 
     async def _send(self, operation: Operation, attempt: Attempt, timeouts: Timeouts) -> UpstreamResponse:
         upstream_request = operation.build_request(attempt.request, attempt.target)
+        attempt.dropped = operation.dropped(attempt.request)
+        attempt.is_sent = True
         response = await self._transports[upstream_request.origin.scheme].send(upstream_request, timeouts)
         attempt.note_head(response.status, response.header(b"x-request-id"))
         if response.status != 200:

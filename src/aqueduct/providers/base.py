@@ -87,6 +87,9 @@ class Operation(Protocol):
     def read_error(self, status: int, headers: Headers, body: bytes) -> UpstreamError:
         """Classify an answer whose status is not 200, by status and structured code."""
 
+    def dropped(self, request: Request) -> tuple[str, ...]:
+        """Return the fields that are left out by declared policy; the client is told their names."""
+
     def calls(self, request: Request) -> Sequence[Request]:
         """Return the upstream calls that make up the request: itself, or one a choice where `n` is not native."""
 

@@ -14,7 +14,7 @@ from aqueduct.domain.model import Target
 from aqueduct.errors import InvalidRequest, UpstreamError
 from aqueduct.providers.base import Answer, StreamReader
 from aqueduct.providers.grammar.compiler import Grammar, compile_calls, compile_schema
-from aqueduct.providers.local_fields import carried_fields, given_fields, output_limit
+from aqueduct.providers.local_fields import carried_fields, dropped_fields, given_fields, output_limit
 from aqueduct.providers.local_messages import plain_messages, template_messages
 from aqueduct.providers.local_tools import CallStreamReader, ToolUse, read_tool_use, release_calls
 from aqueduct.providers.openai import OpenAIOperation
@@ -76,6 +76,10 @@ class LocalOperation:
     def read_error(self, status: int, headers: Headers, body: bytes) -> UpstreamError:
         """Classify as OpenAI's errors are."""
         return self._openai.read_error(status, headers, body)
+
+    def dropped(self, request: Request) -> tuple[str, ...]:
+        """Return the fields that change nothing in a local model's answer, or are unknown to it."""
+        return dropped_fields(request)
 
     def calls(self, request: Request) -> Sequence[Request]:
         """One call a choice, each with a seed of its own: llama.cpp refuses an `n` above its number of slots."""

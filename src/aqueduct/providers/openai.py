@@ -133,6 +133,10 @@ class OpenAIOperation:
         """Classify by status and OpenAI's structured code."""
         return openai_errors.read_error(status, headers, body)
 
+    def dropped(self, request: Request) -> tuple[str, ...]:
+        """Nothing: unknown fields travel on."""
+        return ()
+
     def calls(self, request: Request) -> Sequence[Request]:
         """One call: `n` is native."""
         return (request,)

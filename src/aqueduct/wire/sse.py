@@ -26,9 +26,9 @@ class NamedEvent(bytes):
 
 
 def encode_event(payload: bytes) -> bytes:
-    """Frame one event; line feeds inside the payload start new data lines, which readers join again."""
+    """Frame one event of JSON; a line feed in it is space between two tokens, and would end the line."""
     if b"\n" in payload:
-        payload = payload.replace(b"\n", b"\ndata: ")
+        payload = payload.replace(b"\n", b" ")
     return b"data: %b\n\n" % payload
 
 
