@@ -33,10 +33,8 @@ BREATH_SECONDS = 0.0002
 MAX_SEGMENT_BYTES = 8 * 1024 * 1024
 """How long a segment may get while the database is away: it bounds the transaction that inserts it."""
 
-REFUSED = (DataError, IntegrityError, ValueError, OverflowError)
-"""Errors about what is inserted: the same lines will never be taken."""
 UNAVAILABLE = (DBAPIError, PoolTimeoutError, OSError)
-"""Every other one is about the database (away, full, damaged): the same lines may well be taken later."""
+"""Errors about the database (away, full, damaged), unless `is_refusal`: the same lines may well be taken later."""
 
 logger = structlog.get_logger(__name__)
 
@@ -108,7 +106,9 @@ class Shipper:
         """Insert a segment whole, then remove it; lines that no database would take are set aside first."""
         try:
             damaged = await self._database.write_in_bulk(partial(self._insert, segment))
-        except REFUSED:
+        except (DBAPIError, ValueError, OverflowError) as error:
+            if not is_refusal(error):
+                raise
             damaged = await self._database.write_in_bulk(partial(self._insert_singly, segment))
         if damaged:
             self._set_aside(segment, damaged)
@@ -135,7 +135,9 @@ class Shipper:
                 try:
                     with connection.begin_nested():
                         self._writer.insert(connection, batch)
-                except REFUSED:
+                except (DBAPIError, ValueError, OverflowError) as error:
+                    if not is_refusal(error):
+                        raise
                     damaged.append(line)
         return damaged
 
@@ -167,6 +169,17 @@ def whole_lines(lines: Iterable[bytes], segment: Path) -> Iterator[bytes]:
             yield line
         else:
             logger.warning("journal_line_torn", segment=segment.name, bytes=len(line))
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the error is about what is inserted, so that the same lines will never be taken."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, ValueError | OverflowError)
+    if isinstance(error, DataError | IntegrityError):
+        return True
+    # asyncpg's errors keep their kind only in the cause, or in the class of their SQLSTATE (22: data, 23: constraint).
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    return sqlstate[:2] in {"22", "23"} or isinstance(getattr(error.orig, "__cause__", None), ValueError)
 
 
 def describe(error: BaseException) -> str:
