@@ -149,7 +149,8 @@ def test_an_event_too_large_is_refused_before_it_is_whole() -> None:
 def test_an_event_is_framed_so_that_it_is_read_back() -> None:
     assert encode_event(b'{"a":1}') == b'data: {"a":1}\n\n'
     payload = b'{\n  "a": 1\n}'
-    assert events(encode_event(payload) + KEEPALIVE + DONE) == [payload, DONE_PAYLOAD]
+    assert events(encode_event(payload) + KEEPALIVE + DONE) == [payload.replace(b"\n", b" "), DONE_PAYLOAD]
+    assert encode_event(payload).count(b"data: ") == 1
 
 
 def test_an_error_event_is_one_event_in_the_shape_of_every_error() -> None:
