@@ -19,8 +19,8 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def table_rows(page: Path, heading: str) -> list[list[str]]:
     """Return the cells of the rows of every table under a heading, header rows left out."""
-    section = re.split(r"^#+ ", page.read_text(), flags=re.MULTILINE)
-    text = next(part for part in section if part.startswith(f"{heading}\n"))
-    rows = [line.strip().strip("|").split(" | ") for line in text.splitlines() if line.startswith("|")]
-    body = [row for row in rows if not set("".join(row)) <= set("-| ")]
-    return [[cell.strip().strip("`") for cell in row] for row in body[1:]]
+    sections = re.split(r"^#+ ", page.read_text(), flags=re.MULTILINE)
+    text = next(part for part in sections if part.startswith(f"{heading}\n"))
+    bodies = re.findall(r"^\|[-| ]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    rows = [line.strip("|").split(" | ") for body in bodies for line in body.splitlines()]
+    return [[cell.strip().strip("`") for cell in row] for row in rows]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.docs.pages import ROOT, blocks, runnable_blocks
@@ -69,10 +70,10 @@ def test_the_printed_curl_line_works_as_pasted(gateway: GatewayProcess) -> None:
     assert json.loads(ended.stdout)["choices"][0]["message"]["content"].strip()
 
 
-def test_the_config_of_the_readme_is_accepted(gateway: GatewayProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-nobody")
-    config = gateway.data_dir.parent / "readme.yaml"
+def test_the_config_of_the_readme_is_accepted(tmp_path: Path) -> None:
+    process = GatewayProcess(tmp_path, settings={"OPENAI_API_KEY": "sk-of-nobody"})
+    config = tmp_path / "readme.yaml"
     config.write_text(blocks(README, "yaml")[0])
-    shown = gateway.run("check", "--config", str(config))
+    shown = process.run("check", "--config", str(config))
     assert "gpt-4.1" in shown
     assert "sk-of-nobody" not in shown
