@@ -15,6 +15,7 @@ import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
+from aqueduct.config.compile import LOCAL_ALIAS
 from aqueduct.config.file import ConfigFile
 from aqueduct.control.bootstrap import announce, create_first_token
 from aqueduct.control.workspace import Workspace, create_workspace
@@ -22,7 +23,7 @@ from aqueduct.domain.principal import ApiToken
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import ConfigurationError, TokenCheckUnavailable
 from aqueduct.gateway.account import BestEffortJournal
-from aqueduct.gateway.authenticate import Authenticator, Digest
+from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.downstream import DownstreamLimits, DownstreamProtocol, protocol_class
 from aqueduct.gateway.endpoints import Endpoints
@@ -37,7 +38,7 @@ from aqueduct.local import weights
 from aqueduct.local.transport import LocalTransport
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
-from aqueduct.storage import api_tokens
+from aqueduct.storage.api_tokens import ApiTokenStore
 from aqueduct.storage.journal import Journal as FileJournal
 from aqueduct.storage.shipper import Shipper
 from aqueduct.telemetry.metrics import CONFIG_IS_REFUSED
@@ -88,7 +89,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             PipelineLimits(settings.max_body_bytes, settings.keepalive_interval_seconds),
         )
         endpoints = Endpoints(pipeline, state, InFlight(settings.max_in_flight_bytes))
-        server = GatewayServer(endpoints, settings, state, lambda: announce(first_token, workspace, listener))
+        server = GatewayServer(
+            endpoints, settings, state, lambda: announce(first_token, workspace, listener, model=_example(snapshot))
+        )
 
         async def swap(changed: Snapshot) -> None:
             await local.keep(_local_paths(changed))
@@ -113,19 +116,17 @@ async def _run(
 
 
 class StoredTokens:
-    """API tokens as the authenticator wants them, out of the database."""
+    """API tokens out of the database, for the authenticator."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._database = workspace.database
-        self._keys = workspace.keys
-        self.digest: Callable[[str], Digest] = workspace.keys.digest
+        self._store = ApiTokenStore(workspace.database, workspace.keys)
+        self.digest = self._store.digest
 
     async def find(self, value: str) -> ApiToken | None:
-        """Look a value up under every key; raise `TokenCheckUnavailable` while the database is gone."""
+        """Look a value up; raise `TokenCheckUnavailable` while the database is gone."""
         try:
-            async with self._database.reading() as connection:
-                return await api_tokens.find_by_hash(connection, self._keys.candidates(value))
-        except SQLAlchemyError as error:
+            return await self._store.find(value)
+        except (SQLAlchemyError, OSError) as error:
             logger.warning("token not checked: the database does not answer", reason=type(error).__name__)
             raise TokenCheckUnavailable("API tokens cannot be checked at the moment. Try again shortly.") from error
 
@@ -228,6 +229,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     import uvloop  # noqa: PLC0415 -- not made for Windows
 
     return uvloop.new_event_loop
+
+
+def _example(snapshot: Snapshot) -> str:
+    """Return the name of a model for the first request somebody makes."""
+    names = list(snapshot.by_name)
+    return LOCAL_ALIAS if LOCAL_ALIAS in names else next(iter(names), "your-model-name")
 
 
 def _local_paths(snapshot: Snapshot) -> set[str]:
