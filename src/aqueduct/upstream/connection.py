@@ -6,8 +6,10 @@ wait that is on; it is seldom set anew, as deadlines mostly move into the future
 """
 
 import asyncio
+import functools
 import select
 import ssl
+import sys
 from collections.abc import Callable
 from typing import cast
 
@@ -40,7 +42,7 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_on_close",
         "_on_idle",
-        "_poller",
+        "_pending",
         "_response",
         "_timer",
         "_timer_at",
@@ -63,7 +65,7 @@ class Connection(asyncio.Protocol):
         self._on_close = on_close
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._poller: select.poll
+        self._pending: Callable[[], object]
         self._response: UpstreamResponse | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -90,7 +92,7 @@ class Connection(asyncio.Protocol):
 
         What arrived while nobody had asked would be taken for the next answer; the event loop may not have seen it yet.
         """
-        return self.failure is None and not self._poller.poll(0)
+        return self.failure is None and not self._pending()
 
     async def exchange(
         self, head: bytes, request: UpstreamRequest, timeouts: Timeouts, started_at: float
@@ -176,8 +178,7 @@ class Connection(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._poller = select.poll()
-        self._poller.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        self._pending = _watch(transport.get_extra_info("socket").fileno())
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -264,6 +265,15 @@ class Connection(asyncio.Protocol):
             self._end(UpstreamTimeout(self._late if is_waiting else "the answer was not read in time"))
         elif deadline < _NEVER:
             self._set_timer(deadline)
+
+
+def _watch(fd: int) -> Callable[[], object]:
+    """Return a function whose result is true when bytes, or the end of the file, wait at the socket."""
+    if sys.platform == "win32":
+        return lambda: select.select([fd], [], [], 0)[0]
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return functools.partial(poller.poll, 0)
 
 
 def _is_orderly(transport: asyncio.Transport) -> bool:

@@ -45,7 +45,7 @@ class Pool:
         return None
 
     async def acquire(self, deadline: float, *, is_fresh: bool = False) -> Connection:
-        """Return a connection, waiting for a place and connecting; `is_fresh` leaves idle ones alone.
+        """Return a connection, waiting for a place and connecting; `is_fresh` takes none that has been used.
 
         Raise `UpstreamTimeout` at the deadline and `UpstreamUnreachable` where there is no way to the origin.
         """
@@ -57,9 +57,13 @@ class Pool:
                     connection = await self._place()
                     if connection is None:
                         return await self._fill_place()
-                    if connection.is_usable():
+                    if connection.failure is not None:  # it closed while it was handed over, and its place with it
+                        continue
+                    if connection.is_usable() and not is_fresh:
                         return connection
+                    self._open.discard(connection)  # so that its place stays ours
                     connection.abort()
+                    return await self._fill_place()
         except TimeoutError:
             raise UpstreamTimeout("no connection could be had in time") from None
 

@@ -97,8 +97,6 @@ class Transport:
             if name not in known_names:
                 self._learn_name(name)
             lines.append(name + b": " + value)
-        if request.method not in _METHODS or not _PATH.fullmatch(request.path):
-            raise _refusal("The method or the path holds what HTTP does not allow.")
         if request.body or request.method in _METHODS_WITH_BODY:
             lines.append(b"content-length: %d" % len(request.body))
         lines.append(b"\r\n")
@@ -106,7 +104,7 @@ class Transport:
         line_ends = len(lines)
         if fields.count(b"\n") != line_ends or fields.count(b"\r") != line_ends or b"\0" in fields:
             raise _refusal("A header holds what HTTP does not allow.")
-        return b"%b %b%b%b%b" % (request.method.encode(), route.prefix, request.path.encode(), route.suffix, fields)
+        return route.first_lines(request.method, request.path) + fields
 
     def _learn_name(self, name: bytes) -> None:
         if name in _OWN_FIELDS or not _TOKEN.fullmatch(name):
@@ -127,18 +125,32 @@ class Transport:
 
 
 class _Route:
-    """What is the same for every request to an origin: its connections, and the bytes around the path."""
+    """What is the same for every request to an origin: its connections, and the first lines of the head.
 
-    __slots__ = ("pool", "prefix", "suffix")
+    The lines of the last request are remembered, as most go to one path.
+    """
+
+    __slots__ = ("_lines", "_method", "_path", "_prefix", "_suffix", "pool")
 
     def __init__(self, origin: Origin, proxy: Proxy | None, pool: Pool) -> None:
         self.pool = pool
         authority = origin.authority.encode()
-        self.prefix = b""
-        self.suffix = b" HTTP/1.1\r\nhost: %b\r\n" % authority
+        self._method = self._path = ""
+        self._lines = b""
+        self._prefix = b""
+        self._suffix = b" HTTP/1.1\r\nhost: %b\r\n" % authority
         if proxy is not None and not origin.is_tls:  # RFC 9112, 3.2.2: a proxy is asked by the whole address
-            self.prefix = b"http://" + authority
-            self.suffix += proxy.authorization_line
+            self._prefix = b"http://" + authority
+            self._suffix += proxy.authorization_line
+
+    def first_lines(self, method: str, path: str) -> bytes:
+        """Return the request line and the lines that the transport itself puts behind it."""
+        if path != self._path or method != self._method:
+            if method not in _METHODS or not _PATH.fullmatch(path):
+                raise _refusal("The method or the path holds what HTTP does not allow.")
+            self._lines = b"%b %b%b%b" % (method.encode(), self._prefix, path.encode(), self._suffix)
+            self._method, self._path = method, path
+        return self._lines
 
 
 def _refusal(message: str) -> UpstreamRejected:

@@ -5,6 +5,7 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import Self
 
 from aqueduct.domain.http import Headers, Origin, Timeouts, UpstreamRequest
 
@@ -81,7 +82,7 @@ class ScriptedServer:
         """Return a request to this server."""
         return UpstreamRequest(method, self.origin, path, headers, body if method == "POST" else b"")
 
-    async def __aenter__(self) -> "ScriptedServer":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, self._host, 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self

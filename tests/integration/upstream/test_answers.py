@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
+from tests.integration.upstream.scripted_server import EMPTY_OK, QUICK, Peer, ScriptedServer, always, ok
 
 from aqueduct.errors import UpstreamInvalidResponse, UpstreamRejected, UpstreamUnreachable
 from aqueduct.upstream.transport import Transport
-from tests.integration.upstream.scripted_server import EMPTY_OK, QUICK, Peer, ScriptedServer, always, ok
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 

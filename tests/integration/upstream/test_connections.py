@@ -5,12 +5,12 @@ import os
 from contextlib import AsyncExitStack
 
 import pytest
+from tests.integration.upstream.scripted_server import EMPTY_OK, QUICK, Peer, ScriptedServer, always, ok
 
 from aqueduct.domain.http import Origin, Timeouts, UpstreamRequest
 from aqueduct.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from aqueduct.upstream.options import Limits, TransportOptions
 from aqueduct.upstream.transport import Transport
-from tests.integration.upstream.scripted_server import EMPTY_OK, QUICK, Peer, ScriptedServer, always, ok
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 

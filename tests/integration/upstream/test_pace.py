@@ -4,12 +4,12 @@ import asyncio
 import socket
 
 import pytest
+from tests.integration.upstream.scripted_server import QUICK, Peer, ScriptedServer, ok
 
 from aqueduct.domain.http import Origin, Timeouts, UpstreamRequest
 from aqueduct.errors import UpstreamTimeout
 from aqueduct.upstream.options import Limits, TransportOptions
 from aqueduct.upstream.transport import Transport
-from tests.integration.upstream.scripted_server import QUICK, Peer, ScriptedServer, ok
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 MEBIBYTE = 1_048_576
@@ -61,15 +61,35 @@ async def test_the_idle_timeout_begins_anew_with_every_read(transport: Transport
 async def test_bytes_that_are_no_body_do_not_put_off_the_idle_timeout(transport: Transport) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
-        await peer.send(CHUNKED, b"1;")
+        await peer.send(CHUNKED, b"1\r\na\r\n1;")
         while True:
             await asyncio.sleep(0.01)
             await peer.send(b"x")
 
     async with ScriptedServer(script) as server:
         response = await transport.send(server.request(), Timeouts(idle_seconds=0.1))
+        assert await response.read() == b"a"
         with pytest.raises(UpstreamTimeout):
             await response.read()
+
+
+async def test_the_first_event_of_a_stream_may_take_as_long_as_the_first_byte(transport: Transport) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(CHUNKED)
+        await asyncio.sleep(0.2)
+        await peer.send(b"1\r\na\r\n")
+        await peer.wait_closed()
+
+    async with ScriptedServer(script) as server:
+        for first_byte_seconds in (5.0, 0.05):
+            response = await transport.send(
+                server.request(), Timeouts(first_byte_seconds=first_byte_seconds, idle_seconds=0.1)
+            )
+            if first_byte_seconds == 5.0:
+                assert await response.read() == b"a"
+            with pytest.raises(UpstreamTimeout):
+                await response.read()
 
 
 async def test_the_total_timeout_holds_however_steadily_bytes_come(transport: Transport) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import trustme
+from tests.integration.upstream.scripted_server import QUICK, Peer, ScriptedServer, ok
 
-from aqueduct.domain.http import Origin, UpstreamRequest
-from aqueduct.errors import ConfigurationError, UpstreamUnreachable
+from aqueduct.domain.http import Origin, Timeouts, UpstreamRequest
+from aqueduct.errors import ConfigurationError, UpstreamTimeout, UpstreamUnreachable
 from aqueduct.upstream.options import Tls, TransportOptions
 from aqueduct.upstream.transport import Transport
-from tests.integration.upstream.scripted_server import QUICK, Peer, ScriptedServer, ok
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,19 @@ async def test_a_server_that_hangs_up_in_the_handshake_is_unreachable(trusting: 
     async with ScriptedServer(script) as server:
         with pytest.raises(UpstreamUnreachable):
             await trusting.send(request("localhost", server.port), QUICK)
+
+
+async def test_a_handshake_that_stalls_is_a_timeout_and_closes_the_connection(trusting: Transport) -> None:
+    closed = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.wait_closed()
+        closed.set()
+
+    async with ScriptedServer(script) as server:
+        with pytest.raises(UpstreamTimeout):
+            await trusting.send(request("localhost", server.port), Timeouts(connect_seconds=0.1))
+        await asyncio.wait_for(closed.wait(), 5)
 
 
 async def test_a_body_without_framing_ends_with_an_orderly_close_only(

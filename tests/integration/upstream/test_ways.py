@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import trustme
+from tests.integration.upstream.scripted_server import QUICK, Peer, Script, ScriptedServer, always, ok
 
 from aqueduct.domain.http import Origin, UpstreamRequest
 from aqueduct.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from aqueduct.upstream.options import Proxies, Tls, TransportOptions
 from aqueduct.upstream.transport import Transport
-from tests.integration.upstream.scripted_server import QUICK, Peer, Script, ScriptedServer, always, ok
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\nvia: 1.1 proxy\r\n\r\n"
 

@@ -1,5 +1,7 @@
 """What httptools does, and each of the things that it leaves to its caller."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from aqueduct.errors import UpstreamInvalidResponse
@@ -13,9 +15,13 @@ CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
 def read(*pieces: bytes, is_head: bool = False, limits: Limits | None = None) -> ResponseFeed:
     feed = ResponseFeed(limits or Limits())
     feed.start(is_head=is_head)
+    feed_all(feed, pieces)
+    return feed
+
+
+def feed_all(feed: ResponseFeed, pieces: Iterable[bytes]) -> None:
     for piece in pieces:
         feed.feed(piece)
-    return feed
 
 
 WHOLE_ANSWERS = {
@@ -154,8 +160,7 @@ class TestGapHeaders:
     def test_a_line_without_end_is_refused_soon(self, start: bytes, step: int) -> None:
         feed = read(start, limits=self.LIMITS)
         with pytest.raises(UpstreamInvalidResponse):
-            for _ in range(1_001 // step + 1):
-                feed.feed(b"a" * step)
+            feed_all(feed, [b"a" * step] * (1_001 // step + 1))
 
     def test_too_many_bytes_of_headers_are_refused_when_they_come_at_once(self) -> None:
         head = OK + b"x: %b\r\ncontent-length: 0\r\n\r\n"
@@ -172,14 +177,12 @@ class TestGapHeaders:
     def test_interim_answers_without_end_are_refused(self) -> None:
         feed = read(limits=self.LIMITS)
         with pytest.raises(UpstreamInvalidResponse):
-            for _ in range(100):
-                feed.feed(b"HTTP/1.1 100 Continue\r\n\r\n")
+            feed_all(feed, [b"HTTP/1.1 100 Continue\r\n\r\n"] * 100)
 
     def test_trailers_without_end_are_refused(self) -> None:
         feed = read(CHUNKED + b"5\r\nhello\r\n0\r\n", limits=self.LIMITS)
         with pytest.raises(UpstreamInvalidResponse):
-            for _ in range(200):
-                feed.feed(b"x: y\r\n")
+            feed_all(feed, [b"x: y\r\n"] * 200)
 
     def test_a_large_body_behind_a_small_head_is_no_large_head(self) -> None:
         feed = read(OK + b"content-length: 100000\r\n\r\n" + b"a" * 50_000, b"b" * 50_000, limits=self.LIMITS)
