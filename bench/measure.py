@@ -17,9 +17,8 @@ LOAD_SECONDS = 900.0
 """How long one load may take before it counts as stuck."""
 
 REST_SECONDS = 120.0
-REST_WINDOW_SECONDS = 1.5
 REST_CPU_SECONDS = 0.03
-"""A subject rests when it uses no more CPU than this in a window longer than the interval of its background work."""
+"""A subject rests when it uses no more CPU than this in a window."""
 
 CONNECTIONS = 32
 STREAMS_EACH = 3
@@ -34,11 +33,16 @@ LONG_STREAMS_EACH = 3
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Where the load runs, and how much of it: plain requests a round, connections with streams."""
+    """Where the load runs, and how much of it: plain requests a round, connections with streams.
+
+    A subject rests when it uses next to no CPU in `rest_window_seconds`; the window has to be longer than the interval
+    of its background work.
+    """
 
     load_core: Core
     plain_requests: int = 16_000
     streams: int = 100
+    rest_window_seconds: float = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,12 +83,12 @@ def put_load(bench: Bench, subject: Subject, **options: float | str | bool) -> R
     return result
 
 
-def settled_cpu_seconds(subject: Subject) -> float:
+def settled_cpu_seconds(bench: Bench, subject: Subject) -> float:
     """Return the CPU time used so far, once the subject rests: usage is written to the database after the answers."""
     deadline = time.monotonic() + REST_SECONDS
     used = cpu_seconds(subject.pid)
     while time.monotonic() < deadline:
-        time.sleep(REST_WINDOW_SECONDS)
+        time.sleep(bench.rest_window_seconds)
         now = cpu_seconds(subject.pid)
         if now - used <= REST_CPU_SECONDS:
             return now
@@ -94,17 +98,17 @@ def settled_cpu_seconds(subject: Subject) -> float:
 
 def plain_cpu(bench: Bench, subject: Subject) -> float:
     """Return the CPU µs of a plain request, with what is done for it afterwards."""
-    before = settled_cpu_seconds(subject)
+    before = settled_cpu_seconds(bench, subject)
     result = put_load(bench, subject, connections=CONNECTIONS, requests=max(bench.plain_requests // CONNECTIONS, 1))
-    return (settled_cpu_seconds(subject) - before) / result.answers * 1e6
+    return (settled_cpu_seconds(bench, subject) - before) / result.answers * 1e6
 
 
 def event_cpu(bench: Bench, subject: Subject) -> float:
     """Return the CPU µs of a streamed event, its share of the request included."""
-    before = settled_cpu_seconds(subject)
+    before = settled_cpu_seconds(bench, subject)
     stream = {"stream": True, "chunks": EVENTS_A_STREAM, "interval": EVENT_INTERVAL_SECONDS}
     result = put_load(bench, subject, connections=bench.streams, requests=STREAMS_EACH, **stream)
-    return (settled_cpu_seconds(subject) - before) / result.events * 1e6
+    return (settled_cpu_seconds(bench, subject) - before) / result.events * 1e6
 
 
 def lonely_first_byte(bench: Bench, subject: Subject) -> float:
@@ -114,7 +118,7 @@ def lonely_first_byte(bench: Bench, subject: Subject) -> float:
 
 def streaming(bench: Bench, subject: Subject, streams: int) -> Streaming:
     """Hold a number of streams at one event a second, begun over two seconds, and begin new ones as they end."""
-    before = settled_cpu_seconds(subject)
+    before = settled_cpu_seconds(bench, subject)
     shape = {"stream": True, "chunks": LONG_STREAM_EVENTS, "interval": 1.0, "ramp": 2.0}
     result = put_load(bench, subject, connections=streams, requests=LONG_STREAMS_EACH, **shape)
     used = cpu_seconds(subject.pid) - before

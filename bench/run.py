@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("error: what a process used is read from /proc, so this needs Linux.", file=sys.stderr)
         return 1
     allow_many_files()
-    bench = Bench(cores()[0], 2_000, 20) if options.quick else Bench(cores()[0])
+    bench = Bench(cores()[0], 2_000, 20, 0.2) if options.quick else Bench(cores()[0])
     try:
         with tempfile.TemporaryDirectory(prefix="aqueduct-bench-") as folder, started(options, Path(folder)) as running:
             findings = measure_all(bench, running, options)
