@@ -146,6 +146,7 @@ class GatewayServer(uvicorn.Server):
             uvicorn.Config(
                 endpoints,
                 http=protocol_class(limits),
+                interface="asgi3",
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -64,7 +64,7 @@ class Pipeline:
         self._ledger = Ledger(journal)
         self._limits = limits
 
-    async def complete(self, call: Call, dialect: Dialect) -> None:
+    def complete(self, call: Call, dialect: Dialect) -> Awaitable[None]:
         """Serve one completion."""
 
         async def work(entry: Entry) -> None:
@@ -81,7 +81,7 @@ class Pipeline:
                 if keepalive is not None:
                     keepalive.stop()
 
-        await self.serve(call, dialect.operation, work)
+        return self.serve(call, dialect.operation, work)
 
     async def answer(self, entry: Entry, body: bytes, content_type: tuple[bytes, bytes] = _JSON) -> None:
         """Settle an entry that needed no upstream, then send its answer."""
