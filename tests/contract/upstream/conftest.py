@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -116,7 +116,7 @@ http {{
 @asynccontextmanager
 async def nginx_server(folder: Path) -> AsyncIterator[Origin]:
     """Nginx in front of uvicorn: it frames anew, and closes after seven requests."""
-    executable = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+    executable = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     if executable is None:
         pytest.skip("nginx is not installed (Debian: apt-get install nginx-light)")
     async with uvicorn_server() as behind:
@@ -124,21 +124,34 @@ async def nginx_server(folder: Path) -> AsyncIterator[Origin]:
             port = sock.getsockname()[1]
             config = folder / "nginx.conf"
             config.write_text(NGINX.format(folder=folder, port=port, behind=behind.port))
+            log = (folder / "stderr").open("wb")
             process = await asyncio.create_subprocess_exec(
-                executable,
-                "-c",
-                str(config),
-                "-p",
-                str(folder),
+                *(executable, "-e", "stderr", "-c", str(config), "-p", str(folder)),
                 env={"NGINX": f"{sock.fileno()};"},
                 pass_fds=[sock.fileno()],
-                stderr=subprocess.DEVNULL,
+                stderr=log,
             )
+            log.close()
             try:
+                await answers(port, folder / "stderr")
                 yield Origin("http", "127.0.0.1", port)
             finally:
-                process.terminate()
+                with suppress(ProcessLookupError):
+                    process.terminate()
                 await process.wait()
+
+
+async def answers(port: int, log: Path) -> None:
+    """Wait until the server behind the listening socket answers, or fail with what it said."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"GET /missing HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        async with asyncio.timeout(15):
+            await reader.readuntil(b"\r\n\r\n")
+    except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+        pytest.fail(f"the server does not answer: {log.read_text()}")
+    finally:
+        writer.transport.abort()
 
 
 @pytest.fixture(params=["uvicorn", "nginx"])
