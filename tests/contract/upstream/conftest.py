@@ -149,9 +149,13 @@ async def answers(port: int, log: Path) -> None:
         async with asyncio.timeout(15):
             await reader.readuntil(b"\r\n\r\n")
     except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
-        pytest.fail(f"the server does not answer: {log.read_text()}")
+        fail_with(log)
     finally:
         writer.transport.abort()
+
+
+def fail_with(log: Path) -> None:
+    pytest.fail(f"the server does not answer: {log.read_text()}")
 
 
 @pytest.fixture(params=["uvicorn", "nginx"])
