@@ -37,7 +37,8 @@ Code raises; only `wire/errors.py` renders. No message may hold a credential, an
     │   ├── UpstreamServerError       other 5xx
     │   ├── UpstreamUnreachable       no connection, or it died
     │   ├── UpstreamInvalidResponse   it sent rubbish
-    │   └── UpstreamTimeout           it was too slow
+    │   ├── UpstreamTimeout           it was too slow
+    │   └── TargetDown                it was known to be down and not asked
     └── AllTargetsFailed              what the client hears when no attempt succeeded
 """
 
@@ -315,6 +316,13 @@ class UpstreamTimeout(UpstreamError):
     """The upstream was too slow to connect, to begin, to go on or to end."""
 
     code = "upstream_timeout"
+
+
+class TargetDown(UpstreamError):
+    """The target is known to be down, so it was not asked; another one may be."""
+
+    code = "target_down"
+    is_retryable = False
 
 
 class AllTargetsFailed(AqueductError):

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from aqueduct.domain.http import Timeouts, UpstreamRequest
-from aqueduct.errors import ConfigurationError
+from aqueduct.errors import ConfigurationError, TargetDown, UpstreamUnreachable
 from aqueduct.local.supervisor import LocalModel
 
 R_co = TypeVar("R_co", covariant=True)
@@ -55,7 +55,10 @@ class LocalTransport(Generic[R_co]):
     async def send(self, request: UpstreamRequest, timeouts: Timeouts) -> R_co:
         """Wait until the model is ready and send the request to its process."""
         model = self._models[request.origin.host]
-        endpoint = await model.ready()
+        try:
+            endpoint = await model.ready()
+        except UpstreamUnreachable as error:
+            raise TargetDown(str(error)) from error
         headers = (*request.headers, (b"authorization", b"Bearer " + endpoint.api_key.encode()))
         return await self._http.send(
             msgspec.structs.replace(request, origin=endpoint.origin, headers=headers), timeouts

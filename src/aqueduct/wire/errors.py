@@ -12,6 +12,7 @@ from aqueduct.errors import (
     AllTargetsFailed,
     MethodNotAllowed,
     RequestError,
+    TargetDown,
     UpstreamError,
     UpstreamInvalidResponse,
     UpstreamModelMissing,
@@ -147,6 +148,7 @@ def _refusal(error: RequestError) -> _Verdict:
 
 
 def _failure(causes: tuple[UpstreamError, ...]) -> _Verdict:
+    causes = tuple(cause for cause in causes if not isinstance(cause, TargetDown))
     if not causes:
         return _Verdict(
             503, "service_unavailable_error", "No target is available for this model now.", "no_target_available"

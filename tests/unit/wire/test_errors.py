@@ -79,6 +79,7 @@ ROWS: list[tuple[BaseException, int, str, str | None, str | None]] = [
     (UpstreamInvalidResponse(SECRET), 502, "upstream_error", "upstream_invalid_response", None),
     (UpstreamTimeout(SECRET), 504, "timeout_error", "upstream_timeout", None),
     (UpstreamError(SECRET), 502, "upstream_error", "upstream_error", None),
+    (errors.TargetDown(SECRET), 503, "service_unavailable_error", "no_target_available", None),
     (ValueError(SECRET), 500, "server_error", "internal_error", None),
     (errors.ConfigurationError(SECRET), 500, "server_error", "internal_error", None),
     (KeyboardInterrupt(), 500, "server_error", "internal_error", None),
