@@ -1,0 +1,76 @@
+"""`kill -9` at random moments under load: what clients saw answered is in the database, once.
+
+`AQUEDUCT_TEST_KILLS` says how often (6 by default); a failure names the seed of the moments.
+"""
+
+import json
+import os
+import random
+import threading
+import time
+from pathlib import Path
+
+from tests.acceptance.asking import MESSAGES
+from tests.gateway_process import GatewayProcess
+from tests.raw_http import RawCall
+from tests.scripted_upstream import ScriptedUpstream, completion, json_reply, stream_reply
+from typing_extensions import override
+
+KILLS = int(os.environ.get("AQUEDUCT_TEST_KILLS", "6"))
+CLIENTS = 6
+
+
+class Client(threading.Thread):
+    """Asks again and again until the gateway is gone; `answered` are the ids of the answers that came whole."""
+
+    def __init__(self, gateway: GatewayProcess, *, is_stream: bool) -> None:
+        super().__init__()
+        self.answered: list[str] = []
+        self._port = gateway.port
+        self._fields = (("authorization", f"Bearer {gateway.token}"), ("content-type", "application/json"))
+        self._body = json.dumps({"model": "one", "messages": MESSAGES, "stream": is_stream}).encode()
+
+    @override
+    def run(self) -> None:
+        while True:
+            try:
+                with RawCall(self._port) as call:
+                    call.request("POST", "/v1/chat/completions", self._fields, self._body).read_all()
+            except OSError:
+                return
+            if not call.is_whole:
+                return
+            self.answered.append(call.headers["x-request-id"])
+
+
+def load_and_kill(gateway: GatewayProcess, seconds: float, *, is_stream: bool) -> list[str]:
+    """Put the gateway under load, kill it after a while, and return the ids of the answers that came whole."""
+    clients = [Client(gateway, is_stream=is_stream) for _ in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    time.sleep(seconds)
+    gateway.kill()
+    for client in clients:
+        client.join()
+    return [request_id for client in clients for request_id in client.answered]
+
+
+def test_no_answered_request_is_lost_or_doubled_however_often_the_gateway_is_killed(
+    tmp_path: Path, config: str, upstream: ScriptedUpstream
+) -> None:
+    seed = random.randrange(1 << 32)
+    moments = random.Random(seed)
+    gateway = GatewayProcess(tmp_path, config)
+    answered: list[str] = []
+    for kill in range(KILLS):
+        is_stream = kill % 2 == 1
+        upstream.script(stream_reply("a", "b") if is_stream else json_reply(completion()))
+        answered += load_and_kill(gateway.start(), moments.uniform(0.05, 1.5), is_stream=is_stream)
+    gateway.start()
+    gateway.find_usage(id=answered[-1])
+    gateway.stop()
+    recorded = [record["id"] for record in gateway.usage_records()]
+    assert len(answered) > KILLS
+    assert set(answered) <= set(recorded), f"seed {seed}"
+    assert len(recorded) == len(set(recorded))
+    assert all(len(record["attempts"]) == 1 for record in gateway.usage_records() if record["id"] in set(answered))
