@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.load import Result
-from bench.processes import BenchError, Core, cpu_seconds, pinned, resident_mb
+from bench.processes import BenchError, Core, cpu_seconds, main_thread_cpu_seconds, pinned, resident_mb
 from bench.subjects import Subject
 
 LOAD_SECONDS = 900.0
@@ -96,11 +96,14 @@ def settled_cpu_seconds(bench: Bench, subject: Subject) -> float:
     raise BenchError(f"{subject.name} does not come to rest")
 
 
-def plain_cpu(bench: Bench, subject: Subject) -> float:
-    """Return the CPU µs of a plain request, with what is done for it afterwards."""
+def plain_cpu(bench: Bench, subject: Subject) -> tuple[float, float]:
+    """Return the CPU µs of a plain request, with what is done for it afterwards, and the event loop's part of them."""
     before = settled_cpu_seconds(bench, subject)
+    loop_before = main_thread_cpu_seconds(subject.pid)
     result = put_load(bench, subject, connections=CONNECTIONS, requests=max(bench.plain_requests // CONNECTIONS, 1))
-    return (settled_cpu_seconds(bench, subject) - before) / result.answers * 1e6
+    used = settled_cpu_seconds(bench, subject) - before
+    used_by_loop = main_thread_cpu_seconds(subject.pid) - loop_before
+    return used / result.answers * 1e6, used_by_loop / result.answers * 1e6
 
 
 def event_cpu(bench: Bench, subject: Subject) -> float:

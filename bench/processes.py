@@ -94,6 +94,12 @@ def cpu_seconds(root: int) -> float:
     return sum(int(fields[11]) + int(fields[12]) for fields in family(root).values()) / TICKS_PER_SECOND
 
 
+def main_thread_cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process's first thread alone: of the gateway, that is the event loop."""
+    fields = Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
 def resident_mb(root: int) -> float:
     """Return the resident memory of a process and its descendants, in MB (10⁶ bytes)."""
     return sum(int(fields[21]) for fields in family(root).values()) * PAGE_BYTES / 1e6

@@ -71,7 +71,9 @@ def measure_all(bench: Bench, running: Sequence[Subject], options: argparse.Name
     for number in range(options.rounds):
         tell(f"cost, round {number + 1} of {options.rounds}")
         for subject, findings in found.items():
-            findings.plain_cpu_us.append(measure.plain_cpu(bench, subject))
+            used, used_by_loop = measure.plain_cpu(bench, subject)
+            findings.plain_cpu_us.append(used)
+            findings.loop_cpu_us.append(used_by_loop)
             findings.event_cpu_us.append(measure.event_cpu(bench, subject))
             findings.first_byte_ms.append(measure.lonely_first_byte(bench, subject))
     for streams in [int(number) for number in options.streams.split(",") if number]:
