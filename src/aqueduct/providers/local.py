@@ -24,7 +24,10 @@ DESCRIPTION = "SmolLM2-135M-Instruct, a small demonstration model: it shows that
 
 _PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
 _HEADERS: Headers = ((b"content-type", b"application/json"),)
-_TEMPERATURE = 0.2
+_DEFAULTS = {"temperature": 0.2}
+_PROSE_DEFAULTS = {"dry_multiplier": 0.8}
+"""The embedded model's, where the client says nothing: hotter it talks nonsense, and else it goes round in circles."""
+
 _EMBEDDED_LIMIT = 512
 _LIMIT = 2048
 _SAFETY = 0.75
@@ -46,8 +49,6 @@ class LocalOperation:
         is_embedded = target.model_path is None
         fields = carried_fields(request)
         fields["max_tokens"] = output_limit(request, _EMBEDDED_LIMIT if is_embedded else _LIMIT)
-        if is_embedded:
-            fields.setdefault("temperature", _TEMPERATURE)
         if request.is_stream:
             fields["stream_options"] = {"include_usage": True}
         if request.operation == "chat":
@@ -55,6 +56,8 @@ class LocalOperation:
         else:
             prompt = given_fields(request).get("prompt")
             fields["prompt"] = "" if prompt is None else prompt
+        if is_embedded:
+            fields = _DEFAULTS | (_PROSE_DEFAULTS if "grammar" not in fields else {}) | fields
         origin = Origin("local", target.model_path or "", 0)
         return UpstreamRequest("POST", origin, self._path, _HEADERS, msgspec.json.encode(fields))
 

@@ -59,6 +59,8 @@ def carried_fields(request: Request) -> dict[str, Any]:
         if name in values and is_asked(msgspec.json.decode(values[name])):
             raise InvalidRequest(f"The parameter '{name}' is not supported by this model.", param=name)
     fields: dict[str, Any] = {name: value for name, value in values.items() if name in _COPIED}
+    if "logprobs" in fields:
+        fields.setdefault("top_logprobs", 1)  # llama.cpp's default is 20
     if "seed" in values:
         fields["seed"] = msgspec.json.decode(values["seed"]) % _LARGEST_SEED
     return fields

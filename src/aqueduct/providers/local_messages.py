@@ -6,7 +6,7 @@ import msgspec
 
 from aqueduct.errors import InvalidRequest
 
-_SYSTEM = "You are a helpful assistant. Answer briefly and to the point."
+_SYSTEM = "You are a helpful AI assistant."
 
 
 def plain_messages(raw: msgspec.Raw, instructions: list[str]) -> list[dict[str, Any]]:

@@ -96,8 +96,11 @@ def release_calls(body: bytes, functions: tuple[Function, ...]) -> bytes:
         document = msgspec.json.decode(body)
         calls = _Calls(functions)
         for choice in document["choices"]:
-            found = calls.split(choice["message"].get("content") or "")
+            content = choice["message"].get("content") or ""
+            found = calls.split(content)
             if found is None:
+                if calls.may_begin(content) and choice.get("finish_reason") == "length":
+                    choice["message"]["content"] = None  # a call that was cut before its arguments
                 continue
             arguments = found[1]
             if choice.get("finish_reason") == "stop":
@@ -160,9 +163,14 @@ class CallStreamReader(OpenAIStreamReader):
         found = self._calls.split(self._text)
         if found is not None:
             return self._begin_call(chunk, choice, found)
+        if self._calls.may_begin(self._text):
+            if choice.get("finish_reason") == "length":
+                self._held = []  # a call that was cut before its arguments
+                return encode_event(_with_delta(chunk, choice, {}, "length"))
+            if choice.get("finish_reason") is None:
+                self._held.append(payload)
+                return b""
         self._held.append(payload)
-        if self._calls.may_begin(self._text) and choice.get("finish_reason") is None:
-            return b""
         self._is_text = True
         return self._released()
 

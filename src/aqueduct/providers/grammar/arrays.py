@@ -23,20 +23,18 @@ def build_array(builder: "Builder", branch: Branch, depth: int) -> Shape | None:
     """Return the shape of the arrays that a branch allows."""
     parts = [_positions(node) for node in branch.nodes]
     others = [schema for _, rest in parts for schema in rest]
-    if not others:
-        others = [node["unevaluatedItems"] for node in branch.nodes if "unevaluatedItems" in node]
     contained = _Contained(branch)
     minimum = int(max((count(node, "minItems", 0) for node in branch.nodes), default=0))
     minimum = max(minimum, contained.needed)
     maximum = min((count(node, "maxItems", math.inf) for node in branch.nodes), default=math.inf)
-    if minimum > min(maximum, _MOST_ITEMS):
+    if minimum > min(maximum, _MOST_ITEMS) or contained.is_contradictory:
         return None
     allowed = int(min(maximum, max(minimum, builder.bounds.items)))
     length = max([contained.needed, *(len(prefix) for prefix, _ in parts)])
     prefix: list[Shape] = []
     for position in range(min(length, allowed)):
         schemas = [schema for items, rest in parts for schema in (items[position : position + 1] or rest)]
-        shape = contained.build(builder, schemas or others, branch, (position, depth))
+        shape = contained.build(builder, schemas, branch, (position, depth))
         if shape is None:
             break
         prefix.append(shape)
@@ -57,7 +55,9 @@ class _Contained:
         nodes = [node for node in branch.nodes if "contains" in node]
         self._wanted = [node["contains"] for node in nodes if count(node, "minContains", 1) > 0]
         self._limited = [node["contains"] for node in nodes if "maxContains" in node]
+        most = min((count(node, "maxContains", math.inf) for node in nodes), default=math.inf)
         self.needed = int(max((count(node, "minContains", 1) for node in nodes), default=0))
+        self.is_contradictory = self.needed > most
 
     def build(self, builder: "Builder", schemas: list[Schema], branch: Branch, at: tuple[int, int]) -> Shape | None:
         """Return the shape of the item at a position; positions from the last that is needed on are all alike."""

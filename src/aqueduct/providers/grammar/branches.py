@@ -14,7 +14,7 @@ import msgspec
 Schema = Any
 """A JSON schema: an object or a boolean."""
 
-_MOST_BRANCHES = 128
+_MOST_BRANCHES = 64
 _LOGIC = frozenset(
     {"$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf", "not", "if", "then", "else"}
     | {"dependentRequired", "dependentSchemas", "dependencies"}
@@ -54,11 +54,13 @@ class Expander:
         branches = [Branch((plain,) if plain else (), (), visits)]
         for alternatives in self._alternatives(schema, visits):
             branches = self._combine(branches, alternatives)
+        if "unevaluatedProperties" in schema or "unevaluatedItems" in schema:
+            return [_evaluated(branch, schema) for branch in branches]
         return branches
 
-    def spend(self) -> None:
-        """Count a step of work, and raise `TooComplex` when there have been too many."""
-        self._work -= 1
+    def spend(self, steps: int = 1) -> None:
+        """Count steps of work, and raise `TooComplex` when there have been too many."""
+        self._work -= steps
         if self._work < 0:
             raise TooComplex
 
@@ -186,6 +188,26 @@ def _merge(one: Branch, other: Branch) -> Branch:
 def _may_meet(one: Branch, other: Branch) -> bool:
     """Whether the types of two branches have anything in common: the one contradiction worth seeing early."""
     return types_of((*one.nodes, *other.nodes)) != set()
+
+
+def _evaluated(branch: Branch, schema: Mapping[str, Any]) -> Branch:
+    """Say what is left unevaluated in plain keywords, now that all that evaluates in the schema's scope is known."""
+    nodes = list(branch.nodes)
+    if "unevaluatedProperties" in schema and not any("additionalProperties" in node for node in nodes):
+        known: dict[str, Any] = {"additionalProperties": schema["unevaluatedProperties"]}
+        for keyword in ("properties", "patternProperties"):
+            found = [node[keyword] for node in branch.nodes if isinstance(node.get(keyword), dict)]
+            known[keyword] = {name: True for names in found for name in names}
+        nodes.append(known)
+    if "unevaluatedItems" in schema and not any(_sees_all_items(node) for node in nodes):
+        prefixes = [_schemas(node.get("prefixItems", node.get("items"))) for node in nodes]
+        longest = max(map(len, prefixes), default=0)
+        nodes.append({"prefixItems": [True] * longest, "items": schema["unevaluatedItems"]})
+    return Branch(tuple(nodes), branch.excluded, branch.visits)
+
+
+def _sees_all_items(node: Mapping[str, Any]) -> bool:
+    return "additionalItems" in node or ("items" in node and not isinstance(node["items"], list))
 
 
 def _schemas(value: Any) -> list[Schema]:

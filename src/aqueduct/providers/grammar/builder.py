@@ -27,7 +27,10 @@ from aqueduct.providers.grammar.shape import (
 from aqueduct.providers.grammar.texts import FORMATS, understood
 
 _LARGEST = 999_999_999
-_MOST_DEPTH = 24
+_MOST_DEPTH = 64
+_STEPS_A_PATTERN = 10
+"""What asking the engine about a pattern costs, beside a step of our own."""
+
 _HINTS = {
     "object": {"properties", "required", "additionalProperties", "patternProperties", "propertyNames"}
     | {"minProperties", "maxProperties", "unevaluatedProperties"},
@@ -45,7 +48,7 @@ class Bounds(msgspec.Struct, frozen=True):
     characters: int
     items: int
     turns: int
-    work: int = 4000
+    work: int = 1200
 
 
 class Builder:
@@ -147,6 +150,8 @@ class Builder:
             return None
         room = max(int(minimum), self.bounds.characters)
         wanted = Text(int(minimum), int(min(maximum, room)), tuple(dict.fromkeys(patterns)))
+        if wanted.patterns:
+            self._expander.spend(_STEPS_A_PATTERN)
         text = understood(wanted) if wanted.patterns else wanted
         if text is not None and (len(text.patterns) < len(wanted.patterns) or text.maximum > maximum):
             self.loosen()

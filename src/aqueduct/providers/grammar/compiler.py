@@ -19,7 +19,7 @@ _LADDER = (
 )
 """From generous to tight; the first whose longest answer fits is taken."""
 
-_LARGEST_SCHEMA_BYTES = 64 * 1024
+_LARGEST_SCHEMA_BYTES = 16 * 1024
 _LARGEST_GRAMMAR_CHARACTERS = 128 * 1024
 _JSON_OBJECT = {"type": "object"}
 
@@ -31,6 +31,10 @@ class Function(msgspec.Struct, frozen=True):
     parameters: bytes
 
 
+class _TypeAlone(msgspec.Struct):
+    type: str | None = None
+
+
 class Grammar(msgspec.Struct, frozen=True):
     """A grammar for llama.cpp; `is_exact`: every answer that keeps to it satisfies the schema."""
 
@@ -38,7 +42,7 @@ class Grammar(msgspec.Struct, frozen=True):
     is_exact: bool
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def compile_schema(schema: bytes, most_tokens: int) -> Grammar:
     """Return the grammar of the answers of about `most_tokens` at the most that satisfy an encoded schema.
 
@@ -47,7 +51,7 @@ def compile_schema(schema: bytes, most_tokens: int) -> Grammar:
     return _compile(schema, (), most_tokens)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def compile_calls(functions: tuple[Function, ...], schema: bytes | None, most_tokens: int) -> Grammar:
     """Return the grammar of a call, as `{"name": …, "arguments": …}`, or of what else may be answered.
 
@@ -57,17 +61,23 @@ def compile_calls(functions: tuple[Function, ...], schema: bytes | None, most_to
 
 
 def _compile(schema: bytes | None, functions: tuple[Function, ...], most_tokens: int) -> Grammar:
-    for index, bounds in enumerate(_LADDER):
+    rungs = list(_LADDER)
+    while rungs:
+        bounds = rungs.pop(0)
         try:
             shape, is_exact = _build(schema, functions, bounds)
         except (TooComplex, RecursionError):
+            del rungs[:-1]  # only the tightest bounds may yet help, and each try costs
             continue
+        except (TypeError, ValueError, AttributeError):
+            break  # a keyword of the wrong kind: nobody has checked the schemas of functions
         if shape is None:
             break
-        if longest_tokens(shape) <= most_tokens or index == len(_LADDER) - 1:
+        if longest_tokens(shape) <= most_tokens or not rungs:
             text = write_grammar(shape, or_text=schema is None)
             if _is_accepted(text):
                 return Grammar(text, is_exact)
+            del rungs[:-1]
     return _loosest(schema, functions, most_tokens)
 
 
@@ -99,17 +109,26 @@ def _build_schema(encoded: bytes, bounds: Bounds) -> tuple[Shape | None, bool]:
 
 
 def _loosest(schema: bytes | None, functions: tuple[Function, ...], most_tokens: int) -> Grammar:
-    """Return the grammar of any JSON, or of a call with any arguments."""
+    """Return the grammar of any JSON of the schema's type, or of a call with any arguments."""
     encoded = msgspec.json.encode(_JSON_OBJECT)
+    answer = schema if schema in (None, b"false") else _type_alone(schema)
     for bounds in _LADDER[1:]:
         free = tuple(Function(function.name, encoded) for function in functions)
-        shape, _ = _build(schema if schema in (None, b"false") else b"true", free, bounds)
+        shape, _ = _build(answer, free, bounds)
         if shape is not None and longest_tokens(shape) <= most_tokens:
             break
     else:
         shape = Record(())
     assert shape is not None  # noqa: S101 - any JSON has a shape within any bounds
     return Grammar(write_grammar(shape, or_text=schema is None), is_exact=False)
+
+
+def _type_alone(schema: bytes) -> bytes:
+    try:
+        named = msgspec.json.decode(schema, type=_TypeAlone).type
+    except (msgspec.DecodeError, RecursionError):
+        return b"true"
+    return b"true" if named is None else msgspec.json.encode({"type": named})
 
 
 def _is_accepted(text: str) -> bool:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _KEY = "^[A-Za-z][A-Za-z0-9_ -]{0,23}$"
 _LONGEST_KEY = 24
+_INITIALS = ("A-Da-d", "E-He-h", "I-Mi-m", "N-Rn-r", "S-Zs-z")
+_MOST_TYPED = 3
+_MOST_FREE = 6
 _MOST_MEMBERS = 256
 
 
@@ -49,7 +52,7 @@ def _build_member(builder: "Builder", branch: Branch, name: str, depth: int) -> 
         schemas += patterns or _others(node)
         if "propertyNames" in node and not _may_be_named(builder, node["propertyNames"], name):
             return None
-    return builder.build(schemas or _unevaluated(branch), branch.visits, depth + 1)
+    return builder.build(schemas, branch.visits, depth + 1)
 
 
 def _fit(
@@ -57,6 +60,8 @@ def _fit(
 ) -> Shape | None:
     """Bring the number of members within limits: optional ones become required or go, free ones are added."""
     minimum, maximum = limits
+    if minimum > min(maximum, _MOST_MEMBERS):
+        return None
     missing = minimum - sum(member.is_required for member in members)
     for index, member in enumerate(members):
         if missing > 0 and not member.is_required:
@@ -67,10 +72,13 @@ def _fit(
             members.remove(member)
     if len(members) > maximum:
         return None
-    if missing > 0 or (not members and maximum > 0):
+    is_declared = any(_mapping(node, "properties") for node in branch.nodes)
+    if missing > 0 or (not members and not is_declared and maximum > 0):
         free = _free_members(builder, branch, (max(missing, 0), maximum - len(members)), depth)
         if free is None and missing > 0:
             return None
+        if free and (members or is_declared):
+            builder.loosen()  # a free name may be one of those that are declared
         members += free or []
     return Record(tuple(members)) if len(members) <= _MOST_MEMBERS else None
 
@@ -81,7 +89,7 @@ def _free_members(builder: "Builder", branch: Branch, limits: tuple[int, float],
     A grammar cannot see that a name has been used before, so more than one of them makes it inexact.
     """
     patterns = next(([*found.items()] for node in branch.nodes if (found := _mapping(node, "patternProperties"))), [])
-    schemas = [schema for node in branch.nodes for schema in _others(node)] or _unevaluated(branch)
+    schemas = [schema for node in branch.nodes for schema in _others(node)]
     key = Text(0, _LONGEST_KEY, (_KEY,))
     if patterns:
         pattern, schema = patterns[0]
@@ -99,7 +107,11 @@ def _free_members(builder: "Builder", branch: Branch, limits: tuple[int, float],
     if shape is None:
         return None
     minimum, maximum = limits
-    amount = int(min(maximum, max(minimum, min(builder.bounds.items, 6))))
+    if minimum > 1 and minimum <= len(_INITIALS) and named.patterns == (_KEY,):
+        # As many as there have to be, told apart by their first letters.
+        keys = [Text(0, _LONGEST_KEY, (f"^[{initials}][A-Za-z0-9_ -]{{0,23}}$",)) for initials in _INITIALS[:minimum]]
+        return [Member(key, shape, is_required=True) for key in keys]
+    amount = int(min(maximum, max(minimum, min(builder.bounds.items, _MOST_TYPED if schemas else _MOST_FREE))))
     if amount > 1:
         builder.loosen()
     return [Member(named, shape, index < minimum) for index in range(amount)]
@@ -121,7 +133,7 @@ def _named_key(builder: "Builder", branch: Branch, key: Text) -> Text | None:
             max(key.minimum, names.minimum), max(names.minimum, min(key.maximum, names.maximum)), own + names.patterns
         )
     known = understood(key)
-    if known is not None and len(known.patterns) < len(key.patterns):
+    if known is not None and (len(known.patterns) < len(key.patterns) or known.maximum > key.maximum):
         builder.loosen()
     return known
 
@@ -129,11 +141,6 @@ def _named_key(builder: "Builder", branch: Branch, key: Text) -> Text | None:
 def _others(node: Mapping[str, Any]) -> list[Schema]:
     """Return what holds for members that the node does not name."""
     return [node["additionalProperties"]] if "additionalProperties" in node else []
-
-
-def _unevaluated(branch: Branch) -> list[Schema]:
-    """Return what holds for members that no node names."""
-    return [node["unevaluatedProperties"] for node in branch.nodes if "unevaluatedProperties" in node]
 
 
 def _mapping(node: Mapping[str, Any], keyword: str) -> dict[str, Schema]:

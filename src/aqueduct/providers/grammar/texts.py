@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from aqueduct.providers.grammar.shape import Text
 
-_LABEL = "[a-z]([a-z0-9-]{0,10}[a-z0-9])?"
+_LABEL = "[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,6})?"
 _DATE = "(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
 _TIME = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])"
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -88,7 +88,7 @@ def _judge(minimum: int, maximum: int, patterns: tuple[str, ...]) -> str:
         return "too long"
     from llguidance import LLMatcher, LLParserLimits  # noqa: PLC0415 - an optional extra
 
-    limits = LLParserLimits(initial_lexer_fuel=200_000, max_grammar_size=20_000)
+    limits = LLParserLimits(initial_lexer_fuel=100_000, max_grammar_size=20_000)
     grammar = "%llguidance {}\nstart: " + text_rule(minimum, maximum, patterns)
     message: str = LLMatcher.validate_grammar(grammar, limits=limits)
     return "" if message.startswith("WARNING") else message
