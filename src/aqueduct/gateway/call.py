@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from typing import Any, Protocol
 
-from aqueduct.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
+from aqueduct.errors import RequestTooLarge, UnsupportedMediaType
 from aqueduct.gateway.in_flight import InFlight
 
 Message = MutableMapping[str, Any]
@@ -157,7 +157,8 @@ class Call:
     async def commit(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Send the status line and the headers; from now on the answer cannot change its mind."""
         self.is_committed = True
-        self.connection.hold_head()
+        if self.method != "HEAD":  # no body follows that would take the head along
+            self.connection.hold_head()
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, block: bytes) -> None:
@@ -199,6 +200,3 @@ def _new_id(now: float) -> str:
     return (
         f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:32]}"
     )
-
-
-__all__ = ["Call", "ClientGone", "Connection", "InvalidRequest"]
