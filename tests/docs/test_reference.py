@@ -27,7 +27,7 @@ ERRORS = REFERENCE / "errors.md"
 COMMANDS = REFERENCE / "commands.md"
 CONFIG = REFERENCE / "config.md"
 
-UNREACHED = {"upstream_error", "upstream_rejected"}
+UNREACHED = {"target_down", "upstream_error", "upstream_rejected"}
 """Codes that are recorded of attempts, but that no client is answered with."""
 
 
