@@ -67,7 +67,7 @@ async def run_child(model_path: Path, options: Options, on_serving: Callable[[En
         model_path=str(model_path),
         api_key=secrets.token_urlsafe(32),
         parent_pid=os.getpid(),
-        threads=options.threads or max(1, (os.cpu_count() or 1) - 1),
+        threads=options.threads or max(1, _cores() - 1),
         slots=options.slots,
         context_tokens=options.context_tokens,
         beat_seconds=options.beat_seconds,
@@ -84,9 +84,18 @@ async def run_child(model_path: Path, options: Options, on_serving: Callable[[En
             await _attend(process, config, options, on_serving)
         except _Failed as failure:
             reason = _explain(str(failure), process.returncode)
+            if process.returncode is None:
+                process.kill()  # it would not hear SIGTERM
         finally:
             await _end(process)
     return "; ".join([reason, *last_lines])
+
+
+def _cores() -> int:
+    """Return how many cores this process may use; a container often has fewer than the machine."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 async def _attend(
