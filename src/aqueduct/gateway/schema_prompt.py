@@ -9,6 +9,7 @@ import msgspec
 
 from aqueduct.domain.model import StructuredOutput
 from aqueduct.providers.base import Answer
+from aqueduct.wire.chat_answer import read_answer
 from aqueduct.wire.request import Request
 
 _TOOL_NAME = "answer"
@@ -56,22 +57,24 @@ def _messages(request: Request) -> list[Any]:
 
 def _from_tool_call(answer: Answer) -> Answer:
     """Make the arguments of the forced call the content."""
-    document = msgspec.json.decode(answer.body)
+    document = read_answer(answer.body)
     contents: dict[int, str] = {}
     for choice in document["choices"]:
-        message = choice.get("message") or {}
+        message = choice["message"]
         calls = message.pop("tool_calls", None) or []
-        if calls and choice.get("finish_reason") in ("tool_calls", "stop"):
-            message["content"] = contents[choice["index"]] = calls[0]["function"]["arguments"]
+        functions = [call["function"] for call in calls if call.get("function")]
+        if functions and choice["finish_reason"] in ("tool_calls", "stop"):
+            message["content"] = contents[choice["index"]] = functions[0]["arguments"]
             choice["finish_reason"] = "stop"
-        elif choice.get("finish_reason") == "stop":
-            contents[choice["index"]] = message.get("content") or ""
+        elif choice["finish_reason"] == "stop":
+            content = message.get("content")
+            contents[choice["index"]] = content if isinstance(content, str) else ""
     return _with_document(answer, document, contents)
 
 
 def _without_fences(answer: Answer) -> Answer:
     """Take a code fence off the content: the one thing models add most however they are told."""
-    document = msgspec.json.decode(answer.body)
+    document = read_answer(answer.body)
     contents: dict[int, str] = {}
     for choice in document["choices"]:
         if choice["index"] in answer.contents:
@@ -83,7 +86,7 @@ def _without_fences(answer: Answer) -> Answer:
 
 
 def _with_document(answer: Answer, document: Any, contents: dict[int, str]) -> Answer:
-    finish_reason = document["choices"][0].get("finish_reason")
+    finish_reason = document["choices"][0]["finish_reason"]
     return msgspec.structs.replace(
         answer, body=msgspec.json.encode(document), contents=contents, finish_reason=finish_reason
     )

@@ -17,7 +17,7 @@ from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError, U
 from aqueduct.providers import openai_errors
 from aqueduct.providers.base import Answer, StreamReader
 from aqueduct.providers.openai_stream import OpenAIStreamReader
-from aqueduct.providers.openai_usage import Usage, read_units
+from aqueduct.providers.openai_usage import read_units
 from aqueduct.wire.request import Request
 
 _PATHS = {"chat": "/chat/completions", "completions": "/completions"}
@@ -72,7 +72,7 @@ class _Choice(msgspec.Struct):
 class _Body(msgspec.Struct):
     choices: list[_Choice] | None = None
     model: str | None = None
-    usage: Usage | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -108,9 +108,10 @@ class OpenAIOperation:
         """Hand the body on as it is; read usage, finish reason and what the schema promise is checked against."""
         read = read_body(body)
         choices = read.choices or []
+        units = read_units(read.usage)
         return Answer(
             body=body,
-            units=None if read.usage is None else read_units(read.usage),
+            units=units,
             response_model=read.model,
             finish_reason=choices[0].finish_reason,
             contents={
@@ -121,7 +122,7 @@ class OpenAIOperation:
             output_text="".join(
                 choice.message.generated() if choice.message else choice.text or "" for choice in choices
             )
-            if read.usage is None
+            if units is None
             else "",
         )
 
@@ -156,6 +157,9 @@ def read_body(body: bytes) -> _Body:
         raise openai_errors.read_error_object(read.error)
     if not read.choices:
         raise UpstreamInvalidResponse("the answer has no choices")
+    if len({choice.index for choice in read.choices}) < len(read.choices):
+        # What is kept by index would be of one of them only, and the other never checked.
+        raise UpstreamInvalidResponse("two choices of the answer have the same index")
     return read
 
 

@@ -11,7 +11,7 @@ from aqueduct.domain.usage import Units
 from aqueduct.errors import UpstreamInvalidResponse, UpstreamUnreachable
 from aqueduct.providers import openai_errors
 from aqueduct.providers.base import Event
-from aqueduct.providers.openai_usage import Usage, read_units
+from aqueduct.providers.openai_usage import read_units
 from aqueduct.wire.sse import DONE_PAYLOAD, NamedEvent, SseSplitter
 from aqueduct.wire.usage_edit import without_member
 
@@ -45,7 +45,7 @@ class _Choice(msgspec.Struct):
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     model: str | None = None
-    usage: Usage | msgspec.UnsetType | None = msgspec.UNSET
+    usage: Any = msgspec.UNSET
     error: Any = None
 
 
@@ -178,8 +178,8 @@ class OpenAIStreamReader:
 
     def _read_usage(self, chunk: _Chunk, payload: bytes) -> bytes:
         """Keep the usage; return the payload as the client is to see it."""
-        if isinstance(chunk.usage, Usage):
-            self.units = read_units(chunk.usage)
+        if (units := read_units(chunk.usage)) is not None:
+            self.units = units
         if self._wants_usage:
             return payload
         if not chunk.choices and chunk.usage is not None:

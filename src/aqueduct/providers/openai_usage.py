@@ -1,32 +1,39 @@
-"""OpenAI's usage object, read into units."""
+"""OpenAI's usage object, read into units.
 
-import msgspec
+It is read leniently: an answer is not worth less for what its upstream says about its size.
+"""
+
+from typing import Any
 
 from aqueduct.domain.usage import Units
 
-
-class _InputDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _OutputDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
+MAX_COUNT = 2**53 - 1
+"""The largest count that every JSON parser and database behind us keeps exactly (RFC 8259, 6)."""
 
 
-class Usage(msgspec.Struct):
-    """The members of `usage` that are accounted; any of them may be missing or null."""
+def read_units(usage: Any) -> Units | None:
+    """Return the units in OpenTelemetry's names, or None where `usage` reports no token counts, or incredible ones.
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _InputDetails | None = None
-    completion_tokens_details: _OutputDetails | None = None
-
-
-def read_units(usage: Usage) -> Units:
-    """Return the units in OpenTelemetry's names; a unit that is zero beside the two token counts is left out."""
-    units = {"input_tokens": usage.prompt_tokens or 0, "output_tokens": usage.completion_tokens or 0}
-    if usage.prompt_tokens_details and (cached := usage.prompt_tokens_details.cached_tokens):
-        units["cached_tokens"] = cached
-    if usage.completion_tokens_details and (reasoning := usage.completion_tokens_details.reasoning_tokens):
+    One count that is missing or null is zero; a unit that is zero beside the two token counts is left out.
+    """
+    if not isinstance(usage, dict) or (usage.get("prompt_tokens") is None and usage.get("completion_tokens") is None):
+        return None
+    input_tokens, output_tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    if input_tokens is None or output_tokens is None:
+        return None
+    units = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+    if cached := _count(usage.get("prompt_tokens_details"), "cached_tokens"):
+        units["cached_tokens"] = min(cached, input_tokens)
+    if reasoning := _count(usage.get("completion_tokens_details"), "reasoning_tokens"):
         units["reasoning_tokens"] = reasoning
     return units
+
+
+def _count(members: Any, name: str) -> int | None:
+    """Return a count, or None for what cannot be one."""
+    value = members.get(name) if isinstance(members, dict) else None
+    if value is None:
+        return 0
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else None

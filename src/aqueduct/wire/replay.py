@@ -4,10 +4,12 @@ from typing import Any
 
 import msgspec
 
+from aqueduct.wire.chat_answer import read_answer
+
 
 def replay(body: bytes, *, wants_usage: bool) -> list[bytes]:
     """Return the payloads of the chunks, without `[DONE]`; usage comes last and only where it was asked for."""
-    document: dict[str, Any] = msgspec.json.decode(body)
+    document = read_answer(body)
     usage = document.pop("usage", None)
     choices = document.pop("choices")
     head = {**document, "object": "chat.completion.chunk"}
