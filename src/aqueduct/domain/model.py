@@ -10,6 +10,9 @@ from typing_extensions import override
 
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
 
+LEAST_CONFIDENTIAL_CHARACTERS = 4
+"""Shorter texts are no secrets, and taking them out would tear ordinary words."""
+
 
 class StructuredOutput(enum.Enum):
     """How a target is held to a JSON schema; whichever it is, the answer is validated."""
@@ -32,6 +35,12 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     api_key: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     governed_fields: frozenset[str] = frozenset()
+
+    @property
+    def confidential(self) -> tuple[str, ...]:
+        """What no client may read: the credential, the values of headers and the host; not the shortest ones."""
+        texts = (self.api_key or "", *(value for _, value in self.headers), self.origin.host if self.origin else "")
+        return tuple(text for text in texts if len(text) >= LEAST_CONFIDENTIAL_CHARACTERS)
 
     @override
     def __repr__(self) -> str:

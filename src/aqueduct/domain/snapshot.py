@@ -8,6 +8,8 @@ from aqueduct.errors import ModelNotFound
 
 WILDCARD = "*"
 
+_SHOWN_CHARACTERS = 200
+
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The models by every name a client may ask for (names and aliases), and the one behind every other name."""
@@ -20,7 +22,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         """Return the model behind `name`; what the principal may not use is as unknown as what does not exist."""
         model = self.by_name.get(name, self.wildcard)
         if model is None or not principal.may_use(name):
-            raise ModelNotFound(f"The model `{name}` does not exist or you do not have access to it.")
+            shown = name[:_SHOWN_CHARACTERS]
+            raise ModelNotFound(f"The model `{shown}` does not exist or you do not have access to it.")
         return model
 
     def visible(self, principal: Principal) -> list[tuple[str, Model]]:

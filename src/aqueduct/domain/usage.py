@@ -19,6 +19,15 @@ ENDINGS = (FINISHED, CLIENT_GONE, SEND_FAILED, UPSTREAM_DIED, CANCELLED, REFUSED
 """How a request can end; `refused` is an error answered before any upstream was committed to."""
 
 
+MAX_TEXT_CHARACTERS = 500
+"""How much is kept of a text that a client or an upstream chose: it may be as long as a body."""
+
+
+def shortened(text: str | None) -> str | None:
+    """Return as much of a text as a record keeps."""
+    return None if text is None else text[:MAX_TEXT_CHARACTERS]
+
+
 class AttemptRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One call to one target, failed ones too.
 

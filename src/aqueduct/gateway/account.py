@@ -8,7 +8,7 @@ import structlog
 
 from aqueduct.domain.model import Target
 from aqueduct.domain.principal import Principal
-from aqueduct.domain.usage import Undelivered, Units, UsageRecord
+from aqueduct.domain.usage import Undelivered, Units, UsageRecord, shortened
 from aqueduct.errors import JournalUnavailable
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.call import Call
@@ -86,8 +86,8 @@ class Ledger:
         entry.is_settled = True
         record = _record(entry)
         record.ending = ending
-        record.error_code = error_code
-        record.finish_reason = finish_reason
+        record.error_code = shortened(error_code)
+        record.finish_reason = shortened(finish_reason)
         return self._journal.record(record)
 
     def note_undelivered(self, entry: Entry) -> None:
@@ -112,9 +112,9 @@ def _record(entry: Entry) -> UsageRecord:
         client_request_id=call.client_request_id,
     )
     if request is not None:
-        record.request_model = request.model
+        record.request_model = shortened(request.model)
         record.is_stream = request.is_stream
-        record.end_user = request.end_user
+        record.end_user = shortened(request.end_user)
     _add_attempts(record, entry.attempts)
     return record
 

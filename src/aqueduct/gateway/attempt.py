@@ -3,9 +3,10 @@
 import time
 
 from aqueduct.domain.model import Target
-from aqueduct.domain.usage import AttemptRecord
-from aqueduct.errors import UpstreamError
+from aqueduct.domain.usage import AttemptRecord, shortened
+from aqueduct.errors import UpstreamError, UpstreamRejected
 from aqueduct.providers.base import Answer, StreamReader
+from aqueduct.wire.cleaning import conceal
 from aqueduct.wire.request import Request
 
 
@@ -38,10 +39,12 @@ class Attempt:
         """It is over, well or not."""
         source = self.answer or self.reader
         if source is not None:
-            self.record.response_model = source.response_model
+            self.record.response_model = shortened(source.response_model)
             self.record.units = source.units or {}
         if error is not None:
             self.record.error = error.code
+        if isinstance(error, UpstreamRejected):
+            conceal(error.rejection, self.target.provider.confidential)
         self.record.total_ms = (time.perf_counter() - self._started) * 1000
 
     def uncounted_text(self) -> tuple[str, str] | None:

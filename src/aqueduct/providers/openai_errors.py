@@ -25,7 +25,7 @@ from aqueduct.errors import (
     UpstreamServerError,
     UpstreamUnauthorized,
 )
-from aqueduct.wire.cleaning import clean_message
+from aqueduct.wire.cleaning import clean_message, clean_name
 
 _CONTEXT_OVERFLOW = re.compile(
     r"maximum context length|context (?:length|window|size) (?:of|is|exceeded|limit)"
@@ -129,12 +129,12 @@ def _by_status(status: int | None, error: _Error) -> Callable[..., UpstreamError
 def _rejection(status: int, error: _Error) -> RequestError:
     """Return what the client may read of a refusal of the request itself."""
     message = clean_message(error.message or "The model's provider refused the request.")
-    code = error.code if isinstance(error.code, str) else None
+    code, param = clean_name(error.code), clean_name(error.param)
     if code == "context_length_exceeded" or _CONTEXT_OVERFLOW.search(error.message or ""):
         return InvalidRequest(message, param="messages", code="context_length_exceeded")
     if status == 413:
-        return RequestTooLarge(message, param=error.param, code=code)
-    rejection = InvalidRequest(message, param=error.param, code=code)
+        return RequestTooLarge(message, param=param, code=code)
+    rejection = InvalidRequest(message, param=param, code=code)
     rejection.status = status
     return rejection
 

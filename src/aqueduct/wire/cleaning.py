@@ -1,8 +1,12 @@
 """What an upstream says about a request, made fit for the client: without keys, organisations, hosts and paths."""
 
 import re
+from collections.abc import Iterable
+
+from aqueduct.errors import RequestError
 
 MAX_MESSAGE_CHARACTERS = 1000
+MAX_NAME_CHARACTERS = 200
 
 _CUT = 4 * MAX_MESSAGE_CHARACTERS
 _KEY_PREFIXES = "sk|pk|rk|ak|gsk|csk|xai|pplx|r8|hf|nvapi|fw|tgp|key|aq|ghp|gho|glpat|api|tok|sess|cohere|or"
@@ -37,6 +41,21 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ufeff\u200b-\u200f\u202a-\u202e]+")
+
+
+def conceal(error: RequestError, secrets: Iterable[str]) -> None:
+    """Take `secrets` that are known word for word out of what a client may read of an upstream's refusal."""
+    for secret in secrets:
+        error.message = error.message.replace(secret, "[concealed]")
+        error.code = None if error.code and secret in error.code else error.code
+        error.param = None if error.param and secret in error.param else error.param
+
+
+def clean_name(text: str | int | None) -> str | None:
+    """Return a code or a parameter's path if it can be one, else None."""
+    if not isinstance(text, str) or len(text) > MAX_NAME_CHARACTERS:
+        return None
+    return text if text.isascii() and text.isprintable() else None
 
 
 def clean_message(text: str) -> str:
