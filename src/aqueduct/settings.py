@@ -84,7 +84,7 @@ class Settings(BaseModel):
     max_header_count: Annotated[int, Field(gt=0)] = 100
     head_timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
     body_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
-    """How long a client may stay silent in the middle of a body."""
+    """How long a client may stay silent in the middle of a body, or take nothing of its answer."""
     keepalive_interval_seconds: Annotated[float, Field(ge=0)] = 15.0
     """How often a silent stream gets a comment; 0 sends none."""
     drain_timeout_seconds: Annotated[float, Field(ge=0)] = 30.0

@@ -22,7 +22,10 @@ _MAX_TRAILERS = 16
 
 
 class DownstreamLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one client may send: bytes and fields of a head, and how long a head or a pause in a body may take."""
+    """What one client may send: bytes and fields of a head, and how long a head or a pause in a body may take.
+
+    The pause is one in the request's body, or in taking the answer's.
+    """
 
     max_connections: int
     max_header_bytes: int
@@ -52,6 +55,7 @@ class DownstreamProtocol(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", self._joining))
         self.on_gone: Callable[[], None] | None = None
         self.receiving_since: float | None = time.monotonic()
+        self._unread_since: float | None = None
         self._is_in_body = False
         self._head_bytes = self._chunk_bytes = 0
         if len(self.connections) > self.limits.max_connections:
@@ -97,7 +101,9 @@ class DownstreamProtocol(HttpToolsProtocol):
 
     @override
     def on_body(self, body: bytes) -> None:
-        self.receiving_since = time.monotonic()
+        # What comes after the answer interests nobody, and is no reason to wait any longer.
+        if not self._is_between_answers():
+            self.receiving_since = time.monotonic()
         if not self.transport.is_closing():
             super().on_body(body)
 
@@ -109,6 +115,22 @@ class DownstreamProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         super().on_message_complete()
+
+    @override
+    def on_response_complete(self) -> None:
+        if self._is_in_body:
+            self.receiving_since = time.monotonic()
+        super().on_response_complete()
+
+    @override
+    def pause_writing(self) -> None:
+        self._unread_since = time.monotonic()
+        super().pause_writing()
+
+    @override
+    def resume_writing(self) -> None:
+        self._unread_since = None
+        super().resume_writing()
 
     @override
     def send_400_response(self, msg: str) -> None:
@@ -128,13 +150,22 @@ class DownstreamProtocol(HttpToolsProtocol):
         self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
 
     def close_if_stalled(self, now: float) -> None:
-        """Close the connection if a head, or a part of a body, has been awaited for too long (slowloris)."""
-        if self.receiving_since is None:
-            return
-        limit = self.limits.body_timeout_seconds if self._is_in_body else self.limits.head_timeout_seconds
-        if now - self.receiving_since > limit:
-            self.receiving_since = None
+        """Close the connection if the client keeps us waiting: with a head or a body (slowloris), or with reading."""
+        if self._has_waited(now, self.receiving_since, self._receiving_limit()) or self._has_waited(
+            now, self._unread_since, self.limits.body_timeout_seconds
+        ):
+            self.receiving_since = self._unread_since = None
             self.transport.abort()
+
+    def _receiving_limit(self) -> float:
+        """Return how long the client may take over what it is sending; over the rest of an answered body, not long."""
+        if not self._is_in_body:
+            return self.limits.head_timeout_seconds
+        return _LINGER_SECONDS if self._is_between_answers() else self.limits.body_timeout_seconds
+
+    @staticmethod
+    def _has_waited(now: float, since: float | None, limit: float) -> bool:
+        return since is not None and now - since > limit
 
     def _exact_head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
