@@ -84,8 +84,8 @@ async def run_child(model_path: Path, options: Options, on_serving: Callable[[En
             await _attend(process, config, options, on_serving)
         except _Failed as failure:
             reason = _explain(str(failure), process.returncode)
-            if process.returncode is None:
-                process.kill()  # it would not hear SIGTERM
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()  # it might not hear SIGTERM
         finally:
             await _end(process)
     return "; ".join([reason, *last_lines])
@@ -144,16 +144,14 @@ def _explain(reason: str, returncode: int | None) -> str:
 
 async def _end(process: Process) -> None:
     """End the child and wait for it: SIGTERM, then SIGKILL."""
-    if process.returncode is not None:
-        return
-    try:
+    with contextlib.suppress(ProcessLookupError):
         process.terminate()
+    try:
         async with asyncio.timeout(_END_GRACE_SECONDS):
             await process.wait()
     except TimeoutError:
-        process.kill()
-        await process.wait()
-    except ProcessLookupError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
 
 
