@@ -67,8 +67,8 @@ class _Writer:
             least, most = max(0, sequence.minimum - len(prefix)), sequence.maximum - len(prefix)
             item = self.name(sequence.rest)
             if prefix:
-                return self._nest(prefix, sequence.minimum, f"({_COMMA} {item}){{{least},{most}}}")
-            text = f"{item} ({_COMMA} {item}){{{max(0, least - 1)},{most - 1}}}"
+                return self._nest(prefix, sequence.minimum, _repeat(f"{_COMMA} {item}", least, most))
+            text = f"{item} {_repeat(f'{_COMMA} {item}', max(0, least - 1), most - 1)}"
             return text if least else f"({text})?"
         return self._nest(prefix, sequence.minimum, text)
 
@@ -100,6 +100,10 @@ class _Writer:
         return (
             _quote(json.dumps(member.key, ensure_ascii=False)) if isinstance(member.key, str) else self.name(member.key)
         )
+
+
+def _repeat(text: str, least: int, most: int) -> str:
+    return f"({text}){{{least},{most}}}" if most else ""
 
 
 def _quote(text: str) -> str:
