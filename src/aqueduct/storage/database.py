@@ -4,8 +4,10 @@ SQLite in the data directory by default, PostgreSQL by setting; the queries are 
 """
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, literal, make_url, select
@@ -32,6 +34,7 @@ class Database:
         self.engine = engine
         self._thread_engine = thread_engine
         self._writer = asyncio.Lock()
+        self._file: tuple[int, int] | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -73,6 +76,19 @@ class Database:
             except asyncio.CancelledError:
                 await asyncio.wait([written])
                 raise
+
+    def require_file(self) -> None:
+        """Raise `OSError` when SQLite's file is no longer the one it was at the first call.
+
+        What is written into a file that was removed or replaced is lost with the process, and no statement fails.
+        """
+        if self._thread_engine is None or self.engine.url.database is None:
+            return
+        found = Path(self.engine.url.database).stat()
+        if self._file is None:
+            self._file = (found.st_dev, found.st_ino)
+        if self._file != (found.st_dev, found.st_ino):
+            raise OSError(errno.ESTALE, "the database file was replaced: restart the gateway")
 
     async def require_answer(self) -> None:
         """Raise `ConfigurationError` unless the database can be reached; its URL, a secret, is not shown."""

@@ -74,6 +74,7 @@ class Shipper:
                 self._dead += claim_dead(self._directory)
                 self._adopt_at = time.monotonic() + ADOPTION_SECONDS
             try:
+                self._database.require_file()
                 await self._ship_dead()
                 for sealed in self._journal.sealed():
                     await self._ship_segment(sealed)

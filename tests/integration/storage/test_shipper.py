@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from aqueduct.control.usage import export
-from aqueduct.control.workspace import Workspace
+from aqueduct.control.workspace import Workspace, create_workspace
 from aqueduct.domain.usage import AttemptRecord, Undelivered, UsageRecord
 from aqueduct.settings import Settings
 from aqueduct.storage.database import Database, open_database
@@ -161,6 +161,28 @@ async def test_while_the_database_is_away_nothing_is_lost_and_the_journal_goes_o
             assert sorted(await shipped(database)) == ["r0", "r1", "r2"]
     finally:
         await database.close()
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_a_database_file_that_was_removed_or_replaced_takes_no_records_with_it(
+    tmp_path: Path, is_replaced: bool
+) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    async with create_workspace(settings) as workspace:
+        file = workspace.directory.database
+        async with shipping(workspace.database, workspace.directory.journal) as (journal, shipper):
+            await shipper.ship()
+            for path in file.parent.glob("aqueduct.db*"):
+                path.unlink()
+            if is_replaced:
+                file.touch()
+            await journal.record(record("r1"))
+            with pytest.raises(OSError, match=r"No such file|was replaced"):
+                await shipper.ship()
+    async with create_workspace(settings) as workspace:
+        async with shipping(workspace.database, workspace.directory.journal) as (_, shipper):
+            await shipper.ship()
+        assert list(await shipped(workspace.database)) == ["r1"]
 
 
 async def test_what_the_database_did_not_take_at_the_end_is_replayed_at_the_next_start(tmp_path: Path) -> None:
