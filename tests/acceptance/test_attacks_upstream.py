@@ -13,10 +13,13 @@ from tests.acceptance.conftest import CONFIG
 from tests.gateway_process import GatewayProcess, free_port
 from tests.scripted_upstream import (
     DONE,
+    LAST_CHUNK,
     STOP,
     USAGE,
     ScriptedUpstream,
+    Send,
     chunk,
+    chunked,
     completion,
     error_reply,
     event,
@@ -127,6 +130,17 @@ def test_counts_written_as_floats_are_read_and_details_are_no_more_than_their_wh
     upstream.script(json_reply({**completion(), "usage": usage}))
     record = gateway.usage(chat(gateway).headers["x-request-id"])
     assert record["units"] == {"input_tokens": 7, "output_tokens": 3, "cached_tokens": 7}
+
+
+def test_a_stream_is_known_by_its_type_in_any_case_and_pings_are_nobody_s(
+    gateway: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    content = event(chunk({"content": "x"}, "stop"))
+    pings = b'event: ping\ndata: {"type":"ping"}\n\ndata:\n\ndata: \n\n'
+    head = Send(b"HTTP/1.1 200 OK\r\ncontent-type: Text/Event-Stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    upstream.script([head, Send(chunked(pings + content + pings + DONE)), Send(LAST_CHUNK)])
+    call = chat(gateway, stream=True)
+    assert (call.status, len(call.events)) == (200, 2)
 
 
 def test_an_upstream_that_repeats_our_key_does_not_tell_it_to_clients(

@@ -66,7 +66,7 @@ class TargetCaller:
             response = await self._send(operation, attempt, timeouts)
             attempt.reader = operation.stream_reader(request)
             exchange = StreamExchange(attempt, response, attempt.reader)
-            if not (response.header(b"content-type") or b"").startswith(b"text/event-stream"):
+            if not (response.header(b"content-type") or b"").lower().startswith(b"text/event-stream"):
                 body = await response.read_all(_MAX_ERROR_BYTES)
                 raise operation.read_error(response.status, response.headers, body)
             await exchange.begin()

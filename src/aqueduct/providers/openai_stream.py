@@ -140,13 +140,16 @@ class OpenAIStreamReader:
         return "".join(part for choice in self._choices.values() for part in (*choice.other, *choice.text))
 
     def _read(self, payload: bytes, events: list[Event]) -> None:
-        if self.is_done:
+        if self.is_done or not payload:
             return
         if payload == DONE_PAYLOAD:
             self.is_done = True
             return
-        if type(payload) is NamedEvent and payload.name == b"error":
-            raise openai_errors.read_error_event(payload)
+        if type(payload) is NamedEvent:
+            if payload.name == b"error":
+                raise openai_errors.read_error_event(payload)
+            if payload.name == b"ping":
+                return
         try:
             chunk = _decode(payload)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
