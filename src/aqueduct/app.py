@@ -195,9 +195,13 @@ class GatewayServer(uvicorn.Server):
                     connection.close_if_stalled(now)
 
     async def wait_for_last_words(self) -> None:
-        """Let requests that were ended by the drain's timeout settle."""
-        if self.server_state.tasks:
-            await asyncio.wait(list(self.server_state.tasks), timeout=_LAST_WORDS_SECONDS)
+        """Let requests that were ended by the drain's timeout, or are by a second interrupt, settle."""
+        tasks = list(self.server_state.tasks)
+        if self.force_exit:
+            for task in tasks:
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_LAST_WORDS_SECONDS)
 
 
 def _settle_memory() -> None:

@@ -1,12 +1,25 @@
 """Clients that mean ill, or no longer care: they hold nothing for long."""
 
+import os
+import signal
 import time
+from collections.abc import Callable
 
 import pytest
-from tests.acceptance.asking import begin_chat, fetch
+from tests.acceptance.asking import begin_chat, chat, fetch
 from tests.gateway_process import GatewayProcess
 from tests.raw_http import RawCall
-from tests.scripted_upstream import ScriptedUpstream, Send, chunk, chunked, event, stream_head
+from tests.scripted_upstream import (
+    Drop,
+    Hold,
+    ScriptedUpstream,
+    Send,
+    chunk,
+    chunked,
+    event,
+    open_stream,
+    stream_head,
+)
 
 BIG_EVENT = Send(chunked(event(chunk({"content": "x" * 60_000}))))
 
@@ -37,6 +50,36 @@ def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(
         upstream.wait_received().wait_closed()
         record = narrow_gateway.usage(call.headers["x-request-id"])
     assert record["ending"] == "client_gone"
+
+
+def test_a_stranger_s_rubbish_and_a_broken_stream_leave_no_line_in_the_log(
+    start_gateway: Callable[..., GatewayProcess], upstream: ScriptedUpstream
+) -> None:
+    gateway = start_gateway(log_format="json")
+    lines = len(gateway.log)
+    with RawCall(gateway.port) as call:
+        call.send(b"\x00\r\n\r\n").read_all()
+    with RawCall(gateway.port) as call:
+        call.request("GET", "/", [("upgrade", "websocket"), ("connection", "upgrade")]).read_head()
+    upstream.script([*open_stream(chunk({"content": "x"})), Drop()])
+    assert not chat(gateway, stream=True).is_whole
+    assert gateway.log[lines:] == ""
+
+
+def test_requests_that_a_second_interrupt_ends_are_recorded(
+    start_gateway: Callable[..., GatewayProcess], upstream: ScriptedUpstream
+) -> None:
+    gateway = start_gateway()
+    upstream.script([*open_stream(chunk({"content": "x"})), Hold()])
+    with begin_chat(gateway, stream=True) as call:
+        call.read_head()
+        for _ in range(2):
+            os.kill(gateway.pid, signal.SIGINT)
+            time.sleep(0.3)
+        call.read_all()
+    assert b'"code":"draining"' in call.body
+    assert gateway.wait() == 0
+    assert gateway.usage(call.headers["x-request-id"])["ending"] == "cancelled"
 
 
 def trickle(call: RawCall, seconds: float) -> None:

@@ -146,6 +146,7 @@ class DownstreamProtocol(HttpToolsProtocol):
 
     def close_truncated(self) -> None:
         """Close after what was written, without ending the answer; a client that does not read is cut off later."""
+        self.cycle.disconnected = True  # or uvicorn would report an answer that was not ended
         self.transport.close()
         self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
 

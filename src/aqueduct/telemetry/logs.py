@@ -4,8 +4,18 @@ import logging
 import sys
 
 import structlog
+from typing_extensions import override
 
 from aqueduct.settings import Settings
+
+
+class _Forwarding(logging.Handler):
+    """Gives what libraries log the form of our own lines."""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        logger = structlog.get_logger(record.name)
+        logger.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
 
 
 def configure_logs(settings: Settings) -> None:
@@ -30,3 +40,6 @@ def configure_logs(settings: Settings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(handlers=[_Forwarding()])
+    # Its warnings are about bad HTTP: a stranger could fill the disk with them.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
