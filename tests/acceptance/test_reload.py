@@ -65,6 +65,12 @@ def test_a_bad_config_is_refused_with_its_line_and_the_old_one_stays(
     assert own_gateway.metric("aqueduct_config_is_refused") == 0
 
 
+def test_a_config_that_is_empty_for_a_moment_changes_nothing(own_gateway: GatewayProcess) -> None:
+    own_gateway.config_file.write_text("")
+    assert eventually(lambda: own_gateway.metric("aqueduct_config_is_refused") == 1)
+    assert names(own_gateway) == ["before"]
+
+
 def test_a_config_that_disappears_changes_nothing(own_gateway: GatewayProcess) -> None:
     own_gateway.config_file.unlink()
     assert eventually(lambda: own_gateway.metric("aqueduct_config_is_refused") == 1)

@@ -62,7 +62,10 @@ class ConfigFile:
 
     async def _reload(self, swap: Callable[[Snapshot], Awaitable[None]]) -> None:
         try:
-            await swap(await asyncio.to_thread(self.load))
+            snapshot = await asyncio.to_thread(self.load)
+            if not self._content:
+                raise ConfigurationError(f"{self.path}: is empty: it may be only half saved")
+            await swap(snapshot)
         except ConfigurationError as error:
             if str(error) != self.error:
                 self.error = str(error)
