@@ -1,7 +1,6 @@
 """Keeps one embedded model running: starts its child process again, with growing delays, whenever it fails."""
 
 import asyncio
-import contextlib
 import importlib.util
 import time
 from pathlib import Path
@@ -60,8 +59,8 @@ class LocalModel:
         """End the child and wait until it is gone."""
         if self._supervision is not None:
             self._supervision.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervision
+            # Not awaited itself: that would raise its end here, and swallow a cancellation that is meant for us.
+            await asyncio.wait([self._supervision])
         self._become(failure="it was closed")
 
     async def _wait_for_change(self) -> Endpoint:
@@ -96,7 +95,10 @@ class LocalModel:
             self._become(endpoint=endpoint)
             log.info("local model serves", model=self.model_path.name, port=endpoint.origin.port)
 
-        reason = await run_child(self.model_path, self._options, on_serving)
+        try:
+            reason = await run_child(self.model_path, self._options, on_serving)
+        except Exception as error:  # noqa: BLE001 - the edge of the supervision: whatever went wrong, it goes on
+            reason = f"its process could not be run: {type(error).__name__}: {error}"
         return reason, time.monotonic() - serving_since[0] if serving_since else 0.0
 
     def _become(self, *, endpoint: Endpoint | None = None, failure: str | None = None) -> None:

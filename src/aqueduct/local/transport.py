@@ -3,7 +3,7 @@
 The origin's host is the model file's path (empty: the embedded model's), so one transport serves any number of files.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -31,13 +31,12 @@ class LocalTransport(Generic[R_co]):
         self._find_embedded = find_embedded
         self._models: dict[str, LocalModel] = {}
 
-    async def keep(self, paths: Iterable[str]) -> None:
-        """Run the models at these paths (empty: the embedded one) and end all others.
+    async def start(self, paths: Collection[str]) -> None:
+        """Run the models at these paths (empty: the embedded one) besides those that run.
 
         Raises `ConfigurationError` where a file is missing or the extra is not installed; then nothing has changed.
         """
-        wanted = set(paths)
-        added = {path: LocalModel(self._file(path)) for path in wanted - self._models.keys()}
+        added = {path: LocalModel(self._file(path)) for path in paths if path not in self._models}
         started: list[LocalModel] = []
         try:
             for model in added.values():
@@ -47,14 +46,19 @@ class LocalTransport(Generic[R_co]):
             for model in started:
                 await model.close()
             raise
-        dropped = [self._models.pop(path) for path in self._models.keys() - wanted]
         self._models |= added
+
+    async def retire(self, paths: Collection[str]) -> None:
+        """End all models but those at these paths; call it when no new request can resolve to them any more."""
+        dropped = [self._models.pop(path) for path in self._models.keys() - set(paths)]
         for model in dropped:
             await model.close()
 
     async def send(self, request: UpstreamRequest, timeouts: Timeouts) -> R_co:
         """Wait until the model is ready and send the request to its process."""
-        model = self._models[request.origin.host]
+        model = self._models.get(request.origin.host)
+        if model is None:
+            raise TargetDown("the local model is not in the config any more")
         try:
             endpoint = await model.ready()
         except UpstreamUnreachable as error:
@@ -66,7 +70,7 @@ class LocalTransport(Generic[R_co]):
 
     async def close(self) -> None:
         """End every model's process."""
-        await self.keep(())
+        await self.retire(())
 
     def _file(self, path: str) -> Path:
         if path:

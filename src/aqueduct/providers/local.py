@@ -20,8 +20,6 @@ from aqueduct.providers.local_tools import CallStreamReader, ToolUse, read_tool_
 from aqueduct.providers.openai import OpenAIOperation
 from aqueduct.wire.request import Request
 
-DESCRIPTION = "SmolLM2-135M-Instruct, a small demonstration model: it shows that all works, not what a model can do."
-
 _PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
 _HEADERS: Headers = ((b"content-type", b"application/json"),)
 _DEFAULTS = {"temperature": 0.2}

@@ -91,7 +91,7 @@ def _unique(builder: "Builder", sequence: Sequence) -> Shape | None:
             return Sequence(tuple(slices), None, sequence.minimum, sequence.maximum)
     # Two that are the same are found when the answer is checked; fewer items make it less likely.
     builder.loosen()
-    return msgspec.structs.replace(sequence, maximum=max(sequence.minimum, min(sequence.maximum, 3)))
+    return msgspec.structs.replace(sequence, maximum=max(sequence.minimum, min(sequence.maximum, 2)))
 
 
 def _permutations(builder: "Builder", sequence: Sequence, items: Literal) -> Shape | None:

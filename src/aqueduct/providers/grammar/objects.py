@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _KEY = "^[A-Za-z][A-Za-z0-9_ -]{0,23}$"
 _LONGEST_KEY = 24
 _INITIALS = ("A-Da-d", "E-He-h", "I-Mi-m", "N-Rn-r", "S-Zs-z")
-_MOST_TYPED = 3
+_MOST_TYPED = 2
+_MOST_PATTERNS = 4
 _MOST_FREE = 6
 _MOST_MEMBERS = 256
 
@@ -86,35 +87,49 @@ def _fit(
 def _free_members(builder: "Builder", branch: Branch, limits: tuple[int, float], depth: int) -> list[Member] | None:
     """Return members whose names the model chooses; None: there may be none.
 
-    A grammar cannot see that a name has been used before, so more than one of them makes it inexact.
+    A grammar cannot see that a name has been used before, so two that may be the same make it inexact.
     """
-    patterns = next(([*found.items()] for node in branch.nodes if (found := _mapping(node, "patternProperties"))), [])
+    if any(_mapping(node, "patternProperties") for node in branch.nodes):
+        return _patterned_members(builder, branch, limits, depth)
     schemas = [schema for node in branch.nodes for schema in _others(node)]
-    key = Text(0, _LONGEST_KEY, (_KEY,))
-    if patterns:
-        pattern, schema = patterns[0]
-        key = Text(0, _LONGEST_KEY, (pattern,))
-        schemas = [
-            schema,
-            *(other for node in branch.nodes for other in _others(node) if not _mapping(node, "patternProperties")),
-        ]
-        if len(patterns) > 1:
-            builder.loosen()
-    named = _named_key(builder, branch, key)
-    if named is None:
-        return None
+    key = _named_key(builder, branch, Text(0, _LONGEST_KEY, (_KEY,)))
     shape = builder.build(schemas, branch.visits, depth + 1 if schemas else depth + 2)
-    if shape is None:
+    if key is None or shape is None:
         return None
     minimum, maximum = limits
-    if minimum > 1 and minimum <= len(_INITIALS) and named.patterns == (_KEY,):
+    if 1 < minimum <= len(_INITIALS) and key.patterns == (_KEY,):
         # As many as there have to be, told apart by their first letters.
         keys = [Text(0, _LONGEST_KEY, (f"^[{initials}][A-Za-z0-9_ -]{{0,23}}$",)) for initials in _INITIALS[:minimum]]
         return [Member(key, shape, is_required=True) for key in keys]
     amount = int(min(maximum, max(minimum, min(builder.bounds.items, _MOST_TYPED if schemas else _MOST_FREE))))
     if amount > 1:
         builder.loosen()
-    return [Member(named, shape, index < minimum) for index in range(amount)]
+    return [Member(key, shape, index < minimum) for index in range(amount)]
+
+
+def _patterned_members(
+    builder: "Builder", branch: Branch, limits: tuple[int, float], depth: int
+) -> list[Member] | None:
+    """Return a member for each pattern of names, as long as no name matches two of them."""
+    nodes = [node for node in branch.nodes if _mapping(node, "patternProperties")]
+    patterns = [*_mapping(nodes[0], "patternProperties").items()][:_MOST_PATTERNS]
+    others = [schema for node in branch.nodes if node not in nodes for schema in _others(node)]
+    if len(nodes) > 1 or len(patterns) < len(nodes[0]["patternProperties"]):
+        builder.loosen()
+    minimum, maximum = limits
+    members: list[Member] = []
+    for pattern, schema in patterns:
+        key = _named_key(builder, branch, Text(0, _LONGEST_KEY, (pattern,)))
+        shape = builder.build([schema, *others], branch.visits, depth + 1)
+        if key is None or shape is None:
+            continue
+        if any(understood(Text(0, _LONGEST_KEY, (pattern, other))) for other, _ in patterns if other != pattern):
+            builder.loosen()
+        members.append(Member(key, shape, len(members) < minimum))
+    if members and len(members) < minimum:
+        builder.loosen()
+        members += [members[0]] * (minimum - len(members))
+    return members[: int(min(maximum, len(members)))] or None
 
 
 def _named_key(builder: "Builder", branch: Branch, key: Text) -> Text | None:
