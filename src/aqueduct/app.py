@@ -72,7 +72,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         stack.push_async_callback(http.close)
         local = LocalTransport(http, lambda: weights.find(workspace.directory.path))
         stack.push_async_callback(local.close)
-        await local.keep(_local_paths(snapshot))
+        await local.start(_local_paths(snapshot))
         journal = FileJournal(workspace.directory.journal, fsync=settings.journal_fsync)
         stack.callback(journal.close)
         shipper = Shipper(workspace.database, journal, workspace.directory.journal)
@@ -94,8 +94,10 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         )
 
         async def swap(changed: Snapshot) -> None:
-            await local.keep(_local_paths(changed))
+            paths = _local_paths(changed)
+            await local.start(paths)
             state.swap(changed)
+            await local.retire(paths)
 
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
         await _run(server, listener, (config.watch(swap), server.sweep(), shipper.run()))

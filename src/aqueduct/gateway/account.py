@@ -1,6 +1,6 @@
 """What a request used, gathered while it runs and settled exactly once, into the journal."""
 
-from collections.abc import Awaitable
+import asyncio
 from typing import Protocol
 
 import msgspec
@@ -9,7 +9,6 @@ import structlog
 from aqueduct.domain.model import Target
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.usage import Undelivered, Units, UsageRecord, shortened
-from aqueduct.errors import JournalUnavailable
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.counting import count_tokens
@@ -25,8 +24,8 @@ class Journal(Protocol):
     def is_writable(self) -> bool:
         """Whether records can be written at the moment."""
 
-    def record(self, record: UsageRecord | Undelivered) -> Awaitable[None]:
-        """Take one record; the awaitable is done when it is written, within this tick of the event loop."""
+    def record(self, record: UsageRecord | Undelivered) -> "asyncio.Future[None]":
+        """Take one record, at once; the future is done when it is written, within this tick of the event loop."""
 
 
 class BestEffortJournal:
@@ -37,12 +36,18 @@ class BestEffortJournal:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    async def record(self, record: UsageRecord | Undelivered) -> None:
-        """Write the record if possible."""
-        try:
-            await self._journal.record(record)
-        except JournalUnavailable:
-            logger.error("a request was served unaccounted", record=msgspec.to_builtins(record))
+    def record(self, record: UsageRecord | Undelivered) -> "asyncio.Future[None]":
+        """Write the record if possible; the future never fails."""
+        done = asyncio.get_running_loop().create_future()
+
+        def conclude(written: "asyncio.Future[None]") -> None:
+            if written.exception() is not None:
+                logger.error("a request was served unaccounted", record=msgspec.to_builtins(record))
+            if not done.done():
+                done.set_result(None)
+
+        self._journal.record(record).add_done_callback(conclude)
+        return done
 
 
 class Entry:
@@ -79,7 +84,7 @@ class Ledger:
 
     def settle(
         self, entry: Entry, ending: str, *, error_code: str | None = None, finish_reason: str | None = None
-    ) -> Awaitable[None]:
+    ) -> "asyncio.Future[None]":
         """Write the record of a request; it may be awaited, but is on its way already."""
         if entry.is_settled:
             raise RuntimeError("a request is settled once")

@@ -23,6 +23,8 @@ class Connection(Protocol):
     """What the server's protocol offers beyond ASGI (`gateway/downstream.py`)."""
 
     on_gone: Callable[[], None] | None
+    is_unread: bool
+    """Whether it was closed because the client did not read what was sent."""
 
     def hold_head(self) -> None:
         """Keep the next write back and send it together with the one after it."""

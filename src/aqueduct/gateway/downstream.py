@@ -56,6 +56,7 @@ class DownstreamProtocol(HttpToolsProtocol):
         self.on_gone: Callable[[], None] | None = None
         self.receiving_since: float | None = time.monotonic()
         self._unread_since: float | None = None
+        self.is_unread = False
         self._is_in_body = False
         self._head_bytes = self._chunk_bytes = 0
         if len(self.connections) > self.limits.max_connections:
@@ -74,6 +75,9 @@ class DownstreamProtocol(HttpToolsProtocol):
         # An upper bound: a whole request may be among these bytes. The exact size is counted only where it matters.
         self._chunk_bytes = len(data)
         self._head_bytes += len(data)
+        if self.receiving_since is None and self._is_between_answers():
+            # Line ends before a request begin no message, and yet uvicorn stops its own clock for them.
+            self.receiving_since = time.monotonic()
         super().data_received(data)
         if not self._is_in_body and self._head_bytes > self.limits.max_header_bytes:
             self._refuse(HeadersTooLarge("The request head is too large."))
@@ -152,9 +156,8 @@ class DownstreamProtocol(HttpToolsProtocol):
 
     def close_if_stalled(self, now: float) -> None:
         """Close the connection if the client keeps us waiting: with a head or a body (slowloris), or with reading."""
-        if self._has_waited(now, self.receiving_since, self._receiving_limit()) or self._has_waited(
-            now, self._unread_since, self.limits.body_timeout_seconds
-        ):
+        self.is_unread = self._has_waited(now, self._unread_since, self.limits.body_timeout_seconds)
+        if self.is_unread or self._has_waited(now, self.receiving_since, self._receiving_limit()):
             self.receiving_since = self._unread_since = None
             self.transport.abort()
 

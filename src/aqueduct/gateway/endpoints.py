@@ -5,7 +5,6 @@ Every public path is served with and without `/v1`.
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
-from urllib.parse import unquote
 
 import prometheus_client
 
@@ -92,7 +91,7 @@ class Endpoints:
 
     async def _show_model(self, call: Call) -> None:
         async def work(entry: Entry) -> None:
-            name = unquote(call.path.removeprefix(_PREFIX).removeprefix(_MODELS))
+            name = call.path.removeprefix(_PREFIX).removeprefix(_MODELS)
             model = self._state.snapshot.resolve(entry.principal, name)
             await self._pipeline.answer(entry, encode_model(name, model))
 

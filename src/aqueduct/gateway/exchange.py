@@ -160,5 +160,8 @@ class StreamExchange:
         if self._is_closed:
             return
         self._is_closed = True
-        self._response.close()
+        if self.is_whole:
+            self._response.finish()
+        else:
+            self._response.close()
         self.attempt.end(self._error)

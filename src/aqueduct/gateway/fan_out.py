@@ -108,7 +108,8 @@ class FanOutExchange:
     def close(self) -> None:
         """Let all streams go."""
         for task in self._pending:
-            task.cancel()
+            if not task.cancel() and not task.cancelled():
+                task.exception()  # read, or it would be reported as forgotten: one stream's failure ends them all
         for stream in self._streams:
             stream.close()
 

@@ -1,4 +1,4 @@
-"""Opens one target for one request: a single call, several that make up one answer, or a checked one."""
+"""Opens one target for one request: a single call, or several that make up one answer."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -29,7 +29,19 @@ class Opener:
         calls = self._caller.operation(request, target).calls(request)
         if len(calls) == 1:
             return await self._stream(calls[0], target, entry)
-        streams = await _gather([self._stream(call, target, entry) for call in calls])
+        begun: list[StreamExchange] = []
+
+        async def begin(call: Request) -> StreamExchange:
+            stream = await self._stream(call, target, entry)
+            begun.append(stream)
+            return stream
+
+        try:
+            streams = await _gather([begin(call) for call in calls])
+        except BaseException:
+            for stream in begun:
+                stream.close()
+            raise
         return FanOutExchange(target, streams, wants_usage=request.wants_usage)
 
     async def ask(self, request: Request, target: Target, entry: Entry, timeouts: Timeouts) -> Answer:

@@ -8,11 +8,8 @@ import structlog
 
 from aqueduct.domain.usage import CANCELLED, CLIENT_GONE, FINISHED, REFUSED, SEND_FAILED, UPSTREAM_DIED
 from aqueduct.errors import (
-    AllTargetsFailed,
     Draining,
     JournalUnavailable,
-    RequestError,
-    UpstreamError,
 )
 from aqueduct.gateway.account import Entry, Journal, Ledger
 from aqueduct.gateway.authenticate import Authenticator
@@ -26,6 +23,9 @@ from aqueduct.wire.request import Request
 from aqueduct.wire.sse import encode_error_event
 
 logger = structlog.get_logger(__name__)
+
+_CLIENT_CLOSED_REQUEST = 499
+"""What is recorded, not sent: nginx's status for a client that left before its answer began."""
 
 _JSON = (b"content-type", b"application/json")
 
@@ -91,67 +91,70 @@ class Pipeline:
 
     async def serve(self, call: Call, operation: str, work: Work) -> None:
         """Do an authenticated piece of work and settle it, in whatever way it ends."""
+        entry: Entry | None = None
         try:
             if self._state.is_draining:
                 raise Draining("The gateway is shutting down. Try again shortly.")
             principal = await self._authenticator.authenticate(call)
             if not self._journal.is_writable:
                 raise JournalUnavailable("Usage cannot be recorded at the moment, so nothing is served.")
-        except RequestError as error:
-            await answer_error(call, error)
-            return
-        entry = self._ledger.open(call, principal, operation)
-        call.watch_client()
-        try:
+            entry = self._ledger.open(call, principal, operation)
+            call.watch_client()
             await work(entry)
-        except (asyncio.CancelledError, ClientGone) as error:
-            await self._settle_cancelled(entry, error)
-        except OSError as error:
-            logger.warning("answer not sent", request_id=call.id, reason=str(error))
-            self._settle_unheard(entry, SEND_FAILED)
-        except Exception as error:  # noqa: BLE001 -- the edge of a request: a bug is a 500 and a log line
-            await self._settle_failed(entry, error)
+        except asyncio.CancelledError:
+            _stay_alive()
+            error = Draining("The gateway had to end this request because it is shutting down.")
+            await self._conclude(call, entry, CANCELLED, error)
+        except ClientGone:
+            self._settle_unheard(call, entry)
+        except Exception as error:
+            if render(error).status == 500:
+                logger.error("bug", request_id=call.id, exc_info=error)
+            await self._conclude(call, entry, UPSTREAM_DIED if call.is_committed else REFUSED, error)
         finally:
             call.release()
 
-    async def _settle_cancelled(self, entry: Entry, error: BaseException) -> None:
-        """Settle what nobody waits for any more, or what the server had to end."""
-        call = entry.call
-        if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) is not None:
-            task.uncancel()
-        if call.is_gone or isinstance(error, ClientGone):
-            self._settle_unheard(entry, CLIENT_GONE)
+    async def _conclude(self, call: Call, entry: Entry | None, ending: str, error: Exception) -> None:
+        """Settle what was refused, failed or broken off, and tell the client, unless it has left."""
+        if call.is_gone:
+            self._settle_unheard(call, entry)
             return
-        draining = Draining("The gateway had to end this request because it is shutting down.")
-        if not entry.is_settled:
-            entry.status = entry.status or draining.status
-            await self._ledger.settle(entry, CANCELLED, error_code=draining.code)
-        await answer_error(call, draining)
+        try:
+            try:
+                await self._settle(call, entry, ending, error)
+            except JournalUnavailable as unavailable:
+                error = unavailable
+            await answer_error(call, error)
+        except asyncio.CancelledError:
+            _stay_alive()
+            self._settle_unheard(call, entry)
 
-    def _settle_unheard(self, entry: Entry, ending: str) -> None:
+    async def _settle(self, call: Call, entry: Entry | None, ending: str, error: Exception) -> None:
+        if entry is None:
+            return
         if entry.is_settled:
             self._ledger.note_undelivered(entry)
             return
-        entry.status = entry.status or 499
-        self._ledger.settle(entry, ending)
-
-    async def _settle_failed(self, entry: Entry, error: Exception) -> None:
-        """Settle and answer a request that was refused or failed."""
-        call = entry.call
         rendered = render(error)
-        if rendered.status == 500:
-            logger.error("bug", request_id=call.id, exc_info=error)
         entry.status = 200 if call.is_committed else rendered.status
-        try:
-            if not entry.is_settled:
-                ending = UPSTREAM_DIED if isinstance(error, UpstreamError | AllTargetsFailed) else REFUSED
-                await self._ledger.settle(entry, ending, error_code=rendered.code)
-        except JournalUnavailable as unavailable:
-            error = unavailable
-        try:
-            await answer_error(call, error)
-        except asyncio.CancelledError:
-            self._settle_unheard(entry, CLIENT_GONE)
+        await self._ledger.settle(entry, ending, error_code=rendered.code)
+
+    def _settle_unheard(self, call: Call, entry: Entry | None) -> None:
+        """Settle what nobody waits for any more."""
+        if entry is None:
+            return
+        if entry.is_settled:
+            self._ledger.note_undelivered(entry)
+            return
+        entry.status = 200 if call.is_committed else _CLIENT_CLOSED_REQUEST
+        self._ledger.settle(entry, SEND_FAILED if call.connection.is_unread else CLIENT_GONE)
+
+
+def _stay_alive() -> None:
+    """Take back a cancellation that was meant for the work, not for its settlement."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
 
 
 async def answer_error(call: Call, error: Exception) -> None:

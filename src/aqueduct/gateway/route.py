@@ -8,14 +8,7 @@ import asyncio
 import random
 
 from aqueduct.domain.model import Model, Target
-from aqueduct.errors import (
-    AllTargetsFailed,
-    RequestError,
-    SchemaNotSatisfied,
-    UpstreamError,
-    UpstreamRejected,
-    UpstreamTimeout,
-)
+from aqueduct.errors import AllTargetsFailed, InvalidRequest, UpstreamError, UpstreamRejected, UpstreamTimeout
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange
@@ -25,7 +18,6 @@ from aqueduct.wire.request import Request
 _ROUNDS = 3
 _BACKOFF_SECONDS = 0.25
 _PATIENCE_SECONDS = 5.0
-_MAX_ATTEMPTS = 8
 
 
 class Router:
@@ -46,9 +38,9 @@ class Router:
             for target in targets:
                 try:
                     return await opener.open(request, target, entry)
-                except (UpstreamError, RequestError) as error:
+                except (UpstreamError, InvalidRequest) as error:
                     walk.note(target, error)
-                if entry.call.is_committed or len(entry.attempts) >= _MAX_ATTEMPTS:
+                if entry.call.is_committed:
                     raise walk.failure()
         raise walk.failure()
 
@@ -60,13 +52,11 @@ class _Walk:
         self._left = list(targets)
         self._round = 0
         self._causes: list[UpstreamError] = []
-        self._refusal: RequestError | None = None
+        self._refusal: InvalidRequest | None = None
 
-    def note(self, target: Target, error: UpstreamError | RequestError) -> None:
-        """Remember a failure; raise it if no other target could do better."""
-        if isinstance(error, SchemaNotSatisfied):
-            raise error
-        if isinstance(error, RequestError):
+    def note(self, target: Target, error: UpstreamError | InvalidRequest) -> None:
+        """Remember a failure: an upstream's, or that the target cannot carry the request; raise what no other mends."""
+        if isinstance(error, InvalidRequest):
             self._refusal = self._refusal or error
             self._left.remove(target)
             return
@@ -76,7 +66,7 @@ class _Walk:
         if not error.is_retryable or isinstance(error, UpstreamTimeout):
             self._left.remove(target)
 
-    def failure(self) -> AllTargetsFailed | RequestError:
+    def failure(self) -> AllTargetsFailed | InvalidRequest:
         """Return what the client is to hear."""
         return self._refusal if self._refusal and not self._causes else AllTargetsFailed(self._causes)
 

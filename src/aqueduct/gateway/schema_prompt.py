@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from aqueduct.domain.model import StructuredOutput
+from aqueduct.errors import InvalidRequest
 from aqueduct.providers.base import Answer
 from aqueduct.wire.chat_answer import read_answer
 from aqueduct.wire.request import Request
@@ -20,6 +21,8 @@ def hold_to_schema(request: Request, schema: dict[str, Any] | bool, way: Structu
     if way is StructuredOutput.NATIVE or request.operation != "chat":
         return request
     if way is StructuredOutput.TOOL:
+        if any(bytes(request.fields.get(name, b"null")) != b"null" for name in ("tools", "functions")):
+            raise InvalidRequest("This model cannot be held to a JSON schema while it may call tools.", param="tools")
         parameters = schema if isinstance(schema, dict) else {}
         function = {"name": _TOOL_NAME, "description": "Gives the answer.", "parameters": parameters}
         return request.with_fields(

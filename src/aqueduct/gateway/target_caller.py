@@ -7,7 +7,7 @@ import msgspec
 
 from aqueduct.domain.http import Timeouts, UpstreamRequest
 from aqueduct.domain.model import Target
-from aqueduct.errors import UpstreamError
+from aqueduct.errors import InvalidRequest, UpstreamError
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.exchange import StreamExchange
 from aqueduct.providers.base import Answer, Operation
@@ -38,7 +38,10 @@ class TargetCaller:
 
     def operation(self, request: Request, target: Target) -> Operation:
         """Return the adapter's side of the request's operation."""
-        return self._kinds[target.provider.kind].adapter[request.operation]
+        operation = self._kinds[target.provider.kind].adapter.get(request.operation)
+        if operation is None:
+            raise InvalidRequest(f"The model's provider does not support {request.operation}.", param="model")
+        return operation
 
     async def ask(self, request: Request, attempt: Attempt, timeouts: Timeouts) -> Answer:
         """Make a plain call and return the whole answer."""
@@ -63,8 +66,8 @@ class TargetCaller:
         operation = self.operation(request, attempt.target)
         exchange: StreamExchange | None = None
         try:
-            response = await self._send(operation, attempt, timeouts)
             attempt.reader = operation.stream_reader(request)
+            response = await self._send(operation, attempt, timeouts)
             exchange = StreamExchange(attempt, response, attempt.reader)
             if not (response.header(b"content-type") or b"").lower().startswith(b"text/event-stream"):
                 body = await response.read_all(_MAX_ERROR_BYTES)

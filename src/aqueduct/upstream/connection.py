@@ -21,6 +21,7 @@ from aqueduct.upstream.feed import ResponseFeed
 from aqueduct.upstream.options import Limits
 
 SLICE_BYTES = 65_536
+LINGER_SECONDS = 1.0
 """Bodies up to this size are copied behind the head and leave in one write; larger ones leave in slices of it."""
 
 _NEVER = float("inf")
@@ -35,6 +36,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_deadline",
+        "_is_lingering",
         "_is_sent",
         "_is_writing_paused",
         "_late",
@@ -75,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._late = ""
         self._is_sent = True
         self._is_writing_paused = False
+        self._is_lingering = False
         self.feed = ResponseFeed(limits)
         self.failure: UpstreamError | None = None
         self.idle_since = 0.0
@@ -171,6 +174,26 @@ class Connection(asyncio.Protocol):
         else:
             self.abort()
 
+    def linger(self) -> None:
+        """End the exchange as `release` does, but wait a moment for the end of the answer if only that is missing."""
+        feed = self.feed
+        if feed.is_whole or self.failure is not None or self.is_reading_paused:
+            self.release()
+            return
+        self._is_lingering = True
+        self._total_at = self._loop.time() + LINGER_SECONDS
+        if self._total_at < self._timer_at:
+            self._set_timer(self._total_at)
+
+    def _take_last(self) -> None:
+        """Drop what comes after the reader had everything; at the end the connection is free."""
+        feed = self.feed
+        feed.pieces.clear()
+        feed.buffered = 0
+        if feed.is_whole:
+            self._is_lingering = False
+            self.release()
+
     def abort(self) -> None:
         """Close the socket at once."""
         self._end(UpstreamUnreachable("the connection was closed"))
@@ -193,6 +216,9 @@ class Connection(asyncio.Protocol):
             return
         if feed.is_surplus:
             self._end(UpstreamInvalidResponse("bytes came after the answer"))
+            return
+        if self._is_lingering:
+            self._take_last()
             return
         if feed.buffered > self._limits.buffer_bytes and not self.is_reading_paused:
             self.is_reading_paused = True
@@ -340,10 +366,15 @@ class UpstreamResponse:
             try:
                 await connection.arrival(deadline, "the answer stalled")
             except BaseException:
-                connection.abort()
+                self._break_off()
                 raise
             if self._connection is None:  # closed meanwhile: the connection may already serve somebody else
                 raise UpstreamUnreachable("the answer was closed")
+
+    def _break_off(self) -> None:
+        """Close the socket, unless the answer was closed meanwhile: it may already serve somebody else."""
+        if self._connection is not None:
+            self._connection.abort()
 
     async def read_all(self, limit_bytes: int) -> bytes:
         """Return the whole body, or raise `UpstreamInvalidResponse` where it is larger than the limit."""
@@ -363,3 +394,10 @@ class UpstreamResponse:
         if connection is not None:
             self._connection = None
             connection.release()
+
+    def finish(self) -> None:
+        """Let go of an answer that says everything already: only the end of its framing may still be under way."""
+        connection = self._connection
+        if connection is not None:
+            self._connection = None
+            connection.linger()
