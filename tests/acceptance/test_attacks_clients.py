@@ -49,7 +49,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(
         call.read_head()
         upstream.wait_received().wait_closed()
         record = narrow_gateway.usage(call.headers["x-request-id"])
-    assert record["ending"] == "client_gone"
+    assert record["ending"] == "send_failed"
 
 
 def test_a_stranger_s_rubbish_and_a_broken_stream_leave_no_line_in_the_log(

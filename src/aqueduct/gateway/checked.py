@@ -12,7 +12,7 @@ from aqueduct.errors import SchemaNotSatisfied
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.exchange import Exchange, PlainExchange, ReplayExchange
 from aqueduct.gateway.opening import Opener
-from aqueduct.gateway.schema.checker import SchemaChecker
+from aqueduct.gateway.schema.checker import UNDECIDED, SchemaChecker
 from aqueduct.gateway.schema_prompt import ask_again, hold_to_schema, release_content
 from aqueduct.gateway.target_caller import remaining
 from aqueduct.providers.base import Answer
@@ -61,6 +61,8 @@ class CheckedOpener:
             if bad is None:
                 return answer
             text, violation = bad
+            if violation is UNDECIDED:  # another answer would cost as much, and most likely end here again
+                break
             asked = ask_again(held, text, violation)
         raise SchemaNotSatisfied(_FAILURE + violation)
 

@@ -15,6 +15,8 @@ from aqueduct.gateway.schema.worker import BAD_SCHEMA, OK
 
 _KNOWN_SCHEMAS = 256
 
+UNDECIDED = "The answer could not be checked against the schema within the limits of time and memory."
+
 
 class _KnownSchema:
     """A schema that compiles: `validator` and `weight` are None where only a worker may touch it."""
@@ -60,7 +62,8 @@ class SchemaChecker:
     async def violation(self, schema: dict[str, Any] | bool, text: str) -> str | None:
         """Return None when `text` is JSON that satisfies the schema, else a sentence that tells a model what to mend.
 
-        An answer that cannot be judged within the deadline counts as a violation. Raises `InvalidJsonSchema`.
+        An answer that cannot be judged within the deadline counts as a violation (`UNDECIDED`). Raises
+        `InvalidJsonSchema`.
         """
         encoded = encode_schema(schema)
         known = self._recall(schema, encoded)
@@ -79,7 +82,7 @@ class SchemaChecker:
         try:
             reply = await self._ask(encoded, utf8)
         except OverDeadline:
-            return "The answer could not be checked against the schema within the limits of time and memory."
+            return UNDECIDED
         return None if reply.code == OK else reply.words
 
     async def close(self) -> None:
