@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -12,10 +13,9 @@ import msgspec
 from aqueduct.config.load import Source
 from aqueduct.config.schema import Document, ModelNode, ProviderNode, TargetNode, TimeoutsNode
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
-from aqueduct.domain.model import Model, Provider, Target
+from aqueduct.domain.model import EMBEDDED_MODEL, Model, Provider, Target
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
 
-LOCAL_MODEL = "smollm2-135m"
 LOCAL_ALIAS = "default"
 _FORBIDDEN_HEADERS = frozenset(
     {"host", "content-length", "connection", "transfer-encoding", "cookie", "accept-encoding"}
@@ -42,8 +42,15 @@ Kinds = Mapping[str, KindRules]
 def compile_default() -> Snapshot:
     """Return what is served without a config file: the embedded model."""
     provider = Provider(name="embedded", kind="local")
-    target = Target(provider=provider, model=LOCAL_MODEL)
-    return _snapshot([Model(name=LOCAL_MODEL, aliases=(LOCAL_ALIAS,), targets=(target,), description=_EMBEDDED)])
+    target = Target(provider=provider, model=EMBEDDED_MODEL)
+    model = Model(
+        name=EMBEDDED_MODEL,
+        aliases=(LOCAL_ALIAS,),
+        targets=(target,),
+        description=_EMBEDDED,
+        created_at=int(time.time()),
+    )
+    return _snapshot([model])
 
 
 _EMBEDDED = "SmolLM2-135M-Instruct, a small demonstration model"
@@ -60,6 +67,7 @@ class _Compiler:
     def __init__(self, source: Source, kinds: Kinds) -> None:
         self._source = source
         self._kinds = kinds
+        self._created_at = int(time.time())
 
     def compile(self) -> Snapshot:
         document = self._read_document()
@@ -87,6 +95,7 @@ class _Compiler:
                     targets=tuple(targets),
                     aliases=tuple(model.aliases),
                     description=model.description,
+                    created_at=self._created_at,
                 )
             )
         return _snapshot(models)

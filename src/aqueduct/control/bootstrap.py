@@ -63,6 +63,8 @@ def announce(
             output.write(f"Your first API token is in {kept}\n")
             credential = f"$(cat {shlex.quote(str(kept))})"
         output.write(f"Try it:\n\n{curl_line(url, credential, model)}\n\n")
+    else:
+        output.write("API tokens: `aqueduct token list`, or `aqueduct token create --name NAME` for another one\n")
     output.flush()
 
 

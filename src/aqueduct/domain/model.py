@@ -14,6 +14,10 @@ LEAST_CONFIDENTIAL_CHARACTERS = 4
 """Shorter texts are no secrets, and taking them out would tear ordinary words."""
 
 
+EMBEDDED_MODEL = "smollm2-135m"
+"""What the embedded model is called, in the config and in its answers."""
+
+
 class StructuredOutput(enum.Enum):
     """How a target is held to a JSON schema; whichever it is, the answer is validated."""
 
@@ -68,7 +72,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """A public name with the targets behind it, in the order they are tried."""
+    """A public name with the targets behind it, in the order they are tried.
+
+    `created_at` is when it came into force, in seconds since the epoch.
+    """
 
     name: str
     targets: tuple[Target, ...]

@@ -75,7 +75,8 @@ class Endpoints:
         return self._refuse_method if known else self._refuse_url
 
     async def _refuse_url(self, call: Call) -> None:
-        await answer_error(call, UnknownUrl(f"Unknown request URL: {call.method} {_shown(call.path)}."))
+        message = f"Unknown request URL: {call.method} {_shown(call.path)}. See GET /openapi.json for those there are."
+        await answer_error(call, UnknownUrl(message))
 
     async def _refuse_method(self, call: Call) -> None:
         allow = [method for method, path in self._routes if path == call.path] or ["GET"]

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +28,7 @@ class ChildConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What the child is told; `context_tokens` is for each of the `slots`, the requests served at the same time."""
 
     model_path: str
+    name: str
     api_key: str
     parent_pid: int
     threads: int
@@ -100,7 +100,7 @@ def _start_server(config: ChildConfig) -> Any:
     params.hostnames = [LOOPBACK]
     params.port = 0  # the system's choice, reported back: a port chosen beforehand may be taken by then
     params.api_keys = [config.api_key]
-    params.model_alias = {Path(config.model_path).stem}  # what answers call the model; else it is the path
+    params.model_alias = {config.name}  # what answers call the model; else it is the path
     params.cors_origins = "null"
     params.cors_origins_explicit = True
     params.cors_credentials = False

@@ -42,10 +42,12 @@ class Endpoint(msgspec.Struct, frozen=True):
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How the child runs and how long it may take.
 
-    `threads` is None for one fewer than the machine has: the gateway needs a core too. `context_tokens` is for each of
-    the `slots`, the requests generated at the same time. A child that gave no sign of life for `silence_seconds` hangs.
+    `name` is what answers call the model; None takes the file's. `threads` is None for one fewer than the machine has: the
+    gateway needs a core too. `context_tokens` is for each of the `slots`, the requests generated at the same time. A child
+    that gave no sign of life for `silence_seconds` hangs.
     """
 
+    name: str | None = None
     threads: int | None = None
     slots: int = 4
     context_tokens: int = 3072
@@ -65,6 +67,7 @@ async def run_child(model_path: Path, options: Options, on_serving: Callable[[En
     """Run one child until it fails and return why; it is gone when this returns or is cancelled."""
     config = ChildConfig(
         model_path=str(model_path),
+        name=options.name or model_path.stem,
         api_key=secrets.token_urlsafe(32),
         parent_pid=os.getpid(),
         threads=options.threads or max(1, _cores() - 1),

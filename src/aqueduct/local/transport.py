@@ -10,7 +10,9 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from aqueduct.domain.http import Timeouts, UpstreamRequest
+from aqueduct.domain.model import EMBEDDED_MODEL
 from aqueduct.errors import ConfigurationError, TargetDown, UpstreamUnreachable
+from aqueduct.local.process import Options
 from aqueduct.local.supervisor import LocalModel
 
 R_co = TypeVar("R_co", covariant=True)
@@ -36,7 +38,7 @@ class LocalTransport(Generic[R_co]):
 
         Raises `ConfigurationError` where a file is missing or the extra is not installed; then nothing has changed.
         """
-        added = {path: LocalModel(self._file(path)) for path in paths if path not in self._models}
+        added = {path: LocalModel(self._file(path), _options(path)) for path in paths if path not in self._models}
         started: list[LocalModel] = []
         try:
             for model in added.values():
@@ -81,3 +83,8 @@ class LocalTransport(Generic[R_co]):
                 "the embedded model's file is not here: run `aqueduct models fetch`, or name providers in aqueduct.yaml"
             )
         return found
+
+
+def _options(path: str) -> Options:
+    """Return how a model is run: the embedded one under the name that the config gives it."""
+    return Options() if path else Options(name=EMBEDDED_MODEL)

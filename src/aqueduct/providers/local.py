@@ -64,7 +64,7 @@ class LocalOperation:
         if request.operation == "chat":
             if functions := read_tool_use(request).functions:
                 body = release_calls(body, functions)
-            body = _tidied(body)
+        body = _tidied(body)
         return self._openai.read_response(request, body)
 
     def stream_reader(self, request: Request) -> StreamReader:
@@ -168,7 +168,8 @@ def _tidied(body: bytes) -> bytes:
         document.pop("timings", None)
         for choice in document["choices"]:
             choice.setdefault("logprobs", None)
-            choice["message"].setdefault("refusal", None)
+            if "message" in choice:
+                choice["message"].setdefault("refusal", None)
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
         return body  # whatever it is, OpenAI's reader says so
     return msgspec.json.encode(document)

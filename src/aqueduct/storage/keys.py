@@ -12,7 +12,7 @@ import msgspec
 
 from aqueduct.errors import ConfigurationError
 from aqueduct.settings import KEY_BYTES, HashKey
-from aqueduct.storage.directory import DataDirectory, write_private
+from aqueduct.storage.directory import DataDirectory, exclusive_lock, write_private
 
 Digest = tuple[str, bytes]
 """The id of a server key and the hash under it."""
@@ -52,10 +52,11 @@ class KeyRing:
 
 def create_keys(directory: DataDirectory) -> None:
     """Make `keys.json` with one random key, unless it is there."""
-    if directory.keys.exists():
-        return
-    stored = StoredKey(id=f"k{secrets.token_hex(4)}", key=secrets.token_hex(KEY_BYTES))
-    write_private(directory.keys, msgspec.json.encode(KeyFile(hash=[stored])))
+    with exclusive_lock(directory.lock_file):
+        if directory.keys.exists():
+            return
+        stored = StoredKey(id=f"k{secrets.token_hex(4)}", key=secrets.token_hex(KEY_BYTES))
+        write_private(directory.keys, msgspec.json.encode(KeyFile(hash=[stored])))
 
 
 def load_keys(directory: DataDirectory, from_settings: Sequence[HashKey]) -> KeyRing:

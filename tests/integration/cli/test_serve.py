@@ -70,7 +70,7 @@ def test_in_a_log_the_token_goes_to_a_private_file_and_the_line_reads_it(
         end(process)
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=fresh.environment) as process:
         assert process.stdout is not None
-        assert "token" not in read_until(process.stdout.fileno(), b"listens on")
+        assert "aq-" not in read_until(process.stdout.fileno(), b"token create")
         end(process)
 
 

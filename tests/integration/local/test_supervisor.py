@@ -208,7 +208,7 @@ async def test_waiting_for_it_is_bounded(model_path: Path) -> None:
 
 def test_the_child_refuses_to_serve_for_a_parent_that_is_gone(model_path: Path) -> None:
     config = (
-        f'{{"model_path": "{model_path}", "api_key": "k", "parent_pid": 1, "threads": 1, "slots": 1, '
+        f'{{"model_path": "{model_path}", "name": "m", "api_key": "k", "parent_pid": 1, "threads": 1, "slots": 1, '
         '"context_tokens": 512, "beat_seconds": 1}\n'
     )
     child = subprocess.run(
