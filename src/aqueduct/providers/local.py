@@ -61,9 +61,8 @@ class LocalOperation:
 
     def read_response(self, request: Request, body: bytes) -> Answer:
         """Read the answer as OpenAI's, calls released and llama.cpp's own members taken off."""
-        if request.operation == "chat":
-            if functions := read_tool_use(request).functions:
-                body = release_calls(body, functions)
+        if request.operation == "chat" and (functions := read_tool_use(request).functions):
+            body = release_calls(body, functions)
         body = _tidied(body)
         return self._openai.read_response(request, body)
 
