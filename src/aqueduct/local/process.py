@@ -43,8 +43,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How the child runs and how long it may take.
 
     `name` is what answers call the model; None takes the file's. `threads` is None for one fewer than the machine has:
-    the gateway needs a core too. `context_tokens` is for each of the `slots`, the requests generated at the same time. A
-    child that gave no sign of life for `silence_seconds` hangs.
+    the gateway needs a core too. `context_tokens` is for each of the `slots`, the requests generated at the same time.
+    A child that gave no sign of life for `silence_seconds` hangs.
     """
 
     name: str | None = None
