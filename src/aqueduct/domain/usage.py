@@ -4,6 +4,8 @@ Unit names follow OpenTelemetry GenAI. `input_tokens` includes `cached_tokens`, 
 `reasoning_tokens`, as in OpenAI's own usage object.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 Units = dict[str, int]
@@ -15,8 +17,17 @@ SEND_FAILED = "send_failed"
 UPSTREAM_DIED = "upstream_died"
 CANCELLED = "cancelled"
 REFUSED = "refused"
-ENDINGS = (FINISHED, CLIENT_GONE, SEND_FAILED, UPSTREAM_DIED, CANCELLED, REFUSED)
-"""How a request can end; `refused` is an error answered before any upstream was committed to."""
+"""How a request can end; `refused` is an error answered before any upstream was committed to, `send_failed` a client
+that did not read its answer."""
+
+
+def sum_units(maps: Iterable[Units]) -> Units:
+    """Return the sum of each unit."""
+    total: Units = {}
+    for units in maps:
+        for unit, amount in units.items():
+            total[unit] = total.get(unit, 0) + amount
+    return total
 
 
 MAX_TEXT_CHARACTERS = 500

@@ -8,7 +8,7 @@ import structlog
 
 from aqueduct.domain.model import Target
 from aqueduct.domain.principal import Principal
-from aqueduct.domain.usage import Undelivered, Units, UsageRecord, shortened
+from aqueduct.domain.usage import Undelivered, UsageRecord, shortened, sum_units
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.counting import count_tokens
@@ -136,13 +136,5 @@ def _add_attempts(record: UsageRecord, attempts: list[Attempt]) -> None:
     if records:
         last = records[-1]
         record.target, record.provider, record.response_model = last.target, last.provider, last.response_model
-        record.units = last.units if len(records) == 1 else _sum([each.units for each in records])
+        record.units = last.units if len(records) == 1 else sum_units(each.units for each in records)
         record.is_estimated = any(each.is_estimated for each in records)
-
-
-def _sum(maps: list[Units]) -> Units:
-    total: Units = {}
-    for units in maps:
-        for unit, amount in units.items():
-            total[unit] = total.get(unit, 0) + amount
-    return total

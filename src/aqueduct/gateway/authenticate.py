@@ -48,13 +48,13 @@ class Authenticator:
         """Return the caller; raise `MissingToken` or `InvalidToken`."""
         try:
             value = _read_credential(call.header_list)
-            token = await self._find(value)
-            if token is None or not token.is_usable(self._now()):
+            api_token = await self._find(value)
+            if api_token is None or not api_token.is_usable(self._now()):
                 raise InvalidToken("Incorrect API token provided: it is unknown, revoked or expired.")
         except (MissingToken, InvalidToken) as error:
             REFUSED_CREDENTIALS.labels("missing" if isinstance(error, MissingToken) else "invalid").inc()
             raise
-        return token
+        return api_token
 
     async def _find(self, value: str) -> ApiToken | None:
         revision = self._revision.read()
@@ -66,8 +66,8 @@ class Authenticator:
         if digest in known:
             return known[digest]
         # What is read now may be newer than `revision`, never older: it goes into the cache it was started for.
-        known[digest] = token = await self._tokens.find(value)
-        return token
+        known[digest] = api_token = await self._tokens.find(value)
+        return api_token
 
 
 def _read_credential(headers: HeaderList) -> str:

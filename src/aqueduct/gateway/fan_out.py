@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from aqueduct.domain.model import Target
-from aqueduct.domain.usage import Units
+from aqueduct.domain.usage import Units, sum_units
 from aqueduct.gateway.exchange import SSE_TYPE, StreamExchange
 from aqueduct.providers.base import Answer, Event
 from aqueduct.wire.sse import DONE, encode_event
@@ -116,13 +116,8 @@ class FanOutExchange:
 
 def _sum_units(maps: Sequence[Units | None]) -> Units | None:
     """Return the sum, or None if any upstream reported nothing."""
-    total: Units = {}
-    for units in maps:
-        if units is None:
-            return None
-        for unit, amount in units.items():
-            total[unit] = total.get(unit, 0) + amount
-    return total
+    reported = [units for units in maps if units is not None]
+    return sum_units(reported) if len(reported) == len(maps) else None
 
 
 def _usage(units: Units) -> dict[str, Any]:

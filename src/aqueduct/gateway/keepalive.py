@@ -27,7 +27,7 @@ class Keepalive:
             self._timer = self._loop.call_later(self._interval_seconds, self._check)
 
     def stop(self) -> None:
-        """Stop before the last block goes out."""
+        """Send nothing more."""
         if self._timer is not None:
             self._timer.cancel()
         if self._sending is not None:

@@ -13,7 +13,6 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     adapter: Adapter
     default_base_url: str | None = None
     needs_base_url: bool = True
-    needs_model_path: bool = False
 
 
 _OPENAI: Adapter = {"chat": OpenAIOperation("chat"), "completions": OpenAIOperation("completions")}

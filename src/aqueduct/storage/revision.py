@@ -1,7 +1,7 @@
 """The revision: a number that changes whenever something the gateway remembers may have changed.
 
 It is a counter in a file that every process sharing the data directory has mapped, so that reading it costs a memory
-access and a change acts on the next request. Read the revision before the database: then what was read is never newer
+access and a change acts on the next request. Read the revision before the database: then what was read is never older
 than the number it is remembered under.
 """
 
