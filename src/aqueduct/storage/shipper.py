@@ -99,7 +99,12 @@ class Shipper:
     async def _ship_dead(self) -> None:
         while self._dead:
             for segment in self._dead[0].segments():
-                await self._ship_segment(segment)
+                try:
+                    await self._ship_segment(segment)
+                except (IsADirectoryError, PermissionError) as error:
+                    # Left where it is and tried again at the next adoption; our own records do not wait for it.
+                    logger.error("journal_segment_unreadable", segment=segment.name, reason=str(error))
+                    continue
                 logger.info("journal_replayed", segment=segment.name)
             self._dead.pop(0).release()
 

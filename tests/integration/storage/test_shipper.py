@@ -231,3 +231,13 @@ async def test_shipping_leaves_the_event_loop_free(workspace: Workspace) -> None
         await running
     # About 45 ms of work, which would be one turn if it held the loop; how long a turn takes is for the benchmark.
     assert turns > 10
+
+
+async def test_a_segment_that_cannot_be_read_keeps_nothing_else_waiting(workspace: Workspace, tmp_path: Path) -> None:
+    directory = workspace.directory.journal
+    (directory / DEAD).mkdir()
+    async with shipping(workspace.database, directory) as (journal, shipper):
+        await journal.record(record("ours"))
+        await shipper.ship()
+        assert set(await shipped(workspace.database)) == {"ours"}
+    assert (directory / DEAD).is_dir()
