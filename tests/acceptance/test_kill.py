@@ -1,7 +1,7 @@
 """`kill -9` at random moments under load: what clients saw answered is in the database, once.
 
-`AQUEDUCT_TEST_KILLS` says how often (6 by default), `--log-cli-level=info` shows the counts; a failure names the seed of
-the moments.
+`AQUEDUCT_TEST_KILLS` says how often (6 by default), `--log-cli-level=info` shows the counts; a failure names the seed
+of the moments.
 """
 
 import json
