@@ -16,6 +16,7 @@ from aqueduct.providers.base import Answer, StreamReader
 from aqueduct.providers.grammar.compiler import Grammar, compile_calls, compile_schema
 from aqueduct.providers.local_fields import carried_fields, dropped_fields, given_fields, output_limit
 from aqueduct.providers.local_messages import plain_messages, template_messages
+from aqueduct.providers.local_repeats import without_repeats
 from aqueduct.providers.local_tools import CallStreamReader, ToolUse, read_tool_use, release_calls
 from aqueduct.providers.openai import OpenAIOperation
 from aqueduct.wire.request import Request
@@ -63,7 +64,7 @@ class LocalOperation:
         """Read the answer as OpenAI's, calls released and llama.cpp's own members taken off."""
         if request.operation == "chat" and (functions := read_tool_use(request).functions):
             body = release_calls(body, functions)
-        body = _tidied(body)
+        body = _tidied(body, is_json=request.schema is not None)
         return self._openai.read_response(request, body)
 
     def stream_reader(self, request: Request) -> StreamReader:
@@ -160,15 +161,18 @@ def _nth_seed(seed: int, index: int) -> int:
     return seed + index if seed < 2**62 else seed - index
 
 
-def _tidied(body: bytes) -> bytes:
-    """Take off what is llama.cpp's own, and add what OpenAI's answers always have."""
+def _tidied(body: bytes, *, is_json: bool) -> bytes:
+    """Take off what is llama.cpp's own, add what OpenAI's answers always have, and mend repeats in JSON."""
     try:
         document = msgspec.json.decode(body)
         document.pop("timings", None)
         for choice in document["choices"]:
             choice.setdefault("logprobs", None)
             if "message" in choice:
-                choice["message"].setdefault("refusal", None)
+                message = choice["message"]
+                message.setdefault("refusal", None)
+                if is_json and isinstance(message.get("content"), str):
+                    message["content"] = without_repeats(message["content"])
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
         return body  # whatever it is, OpenAI's reader says so
     return msgspec.json.encode(document)
