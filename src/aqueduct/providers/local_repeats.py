@@ -5,7 +5,7 @@ from typing import Any
 
 
 def without_repeats(text: str) -> str:
-    """Return JSON with only the last of each repeated member; the text itself where nothing repeats or is JSON."""
+    """Return JSON with only the last of each repeated member; any other text as it is."""
     repeats = 0
 
     def merge(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
