@@ -59,7 +59,7 @@ class Endpoints:
         }
 
     def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve one request; not a coroutine itself, since every level of those costs each request a microsecond."""
+        """Serve one request; not a coroutine itself, since every level of those costs each request time."""
         call = Call(scope, receive, send, self._in_flight)
         endpoint = self._routes.get((call.method, call.path))
         if endpoint is None:

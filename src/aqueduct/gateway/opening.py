@@ -48,8 +48,8 @@ class Opener:
         """Return the target's whole answer to a plain request."""
         calls = self._caller.operation(request, target).calls(request)
         if len(calls) == 1:
-            return await self._caller.ask(calls[0], entry.begin_attempt(target, calls[0]), timeouts)
-        asks = [self._caller.ask(call, entry.begin_attempt(target, call), timeouts) for call in calls]
+            return await self._caller.ask(entry.begin_attempt(target, calls[0]), timeouts)
+        asks = [self._caller.ask(entry.begin_attempt(target, call), timeouts) for call in calls]
         return merge_answers(await _gather(asks))
 
     def flows(self, request: Request, target: Target) -> bool:
@@ -57,7 +57,7 @@ class Opener:
         return self._caller.operation(request, target).flows(request, target)
 
     async def _stream(self, request: Request, target: Target, entry: Entry) -> StreamExchange:
-        return await self._caller.stream(request, entry.begin_attempt(target, request), target.stream_timeouts)
+        return await self._caller.stream(entry.begin_attempt(target, request), target.stream_timeouts)
 
 
 async def _gather(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

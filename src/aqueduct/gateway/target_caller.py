@@ -43,15 +43,15 @@ class TargetCaller:
             raise InvalidRequest(f"The model's provider does not support {request.operation}.", param="model")
         return operation
 
-    async def ask(self, request: Request, attempt: Attempt, timeouts: Timeouts) -> Answer:
+    async def ask(self, attempt: Attempt, timeouts: Timeouts) -> Answer:
         """Make a plain call and return the whole answer."""
-        operation = self.operation(request, attempt.target)
+        operation = self.operation(attempt.request, attempt.target)
         response: UpstreamResponse | None = None
         failure: UpstreamError | None = None
         try:
             response = await self._send(operation, attempt, timeouts)
             body = await response.read_all(_MAX_ANSWER_BYTES)
-            attempt.answer = operation.read_response(request, body)
+            attempt.answer = operation.read_response(attempt.request, body)
         except UpstreamError as error:
             failure = error
             raise
@@ -61,12 +61,12 @@ class TargetCaller:
             attempt.end(failure)
         return attempt.answer
 
-    async def stream(self, request: Request, attempt: Attempt, timeouts: Timeouts) -> StreamExchange:
+    async def stream(self, attempt: Attempt, timeouts: Timeouts) -> StreamExchange:
         """Make a streamed call and return it at its first event with content."""
-        operation = self.operation(request, attempt.target)
+        operation = self.operation(attempt.request, attempt.target)
         exchange: StreamExchange | None = None
         try:
-            attempt.reader = operation.stream_reader(request)
+            attempt.reader = operation.stream_reader(attempt.request)
             response = await self._send(operation, attempt, timeouts)
             exchange = StreamExchange(attempt, response, attempt.reader)
             if not (response.header(b"content-type") or b"").lower().startswith(b"text/event-stream"):
