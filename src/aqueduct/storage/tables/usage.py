@@ -1,50 +1,8 @@
-"""The tables, for queries; the migrations make them.
-
-Instants are integers (see `instants.py`): one representation that both engines compare, index and divide alike.
-"""
+"""Usage as it is recorded: a row a request, a row an attempt."""
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = "0001"
-"""The newest migration; a database that says so needs none."""
-
-metadata = sa.MetaData()
-
-schema_version = sa.Table("schema_version", metadata, sa.Column("version_num", sa.Text, primary_key=True))
-"""Alembic's own note of what has run."""
-
-
-def owners() -> list[sa.Column[str]]:
-    """Return the columns of whom a row belongs to; all may be absent."""
-    return [sa.Column(f"{owner}_id", sa.Text) for owner in ("organisation", "team", "user", "service_account")]
-
-
-api_tokens = sa.Table(
-    "api_tokens",
-    metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("hint", sa.Text, nullable=False),
-    sa.Column("key_id", sa.Text, nullable=False),
-    sa.Column("hash", sa.LargeBinary, nullable=False, unique=True),
-    # A rotation keeps the row, so that limits and usage stay with the token; the old value may live on for a while.
-    sa.Column("previous_key_id", sa.Text),
-    sa.Column("previous_hash", sa.LargeBinary, unique=True),
-    sa.Column("previous_expires_at", sa.BigInteger),
-    sa.Column("rotated_at", sa.BigInteger),
-    sa.Column("created_at", sa.BigInteger, nullable=False),
-    sa.Column("expires_at", sa.BigInteger),
-    sa.Column("revoked_at", sa.BigInteger),
-    sa.Column("allowed_models", sa.JSON(none_as_null=True)),
-    *owners(),
-    sa.Index(
-        "api_tokens_name",
-        "name",
-        unique=True,
-        sqlite_where=sa.text("revoked_at IS NULL"),
-        postgresql_where=sa.text("revoked_at IS NULL"),
-    ),
-)
+from aqueduct.storage.tables.base import metadata, owners
 
 usage_requests = sa.Table(
     "usage_requests",
