@@ -1,4 +1,7 @@
-"""Measures the gateway beside nginx, which is a bare reverse proxy here: the least that a gateway can cost.
+"""Measures the gateway beside two yardsticks.
+
+They are nginx as a bare reverse proxy, the least that a gateway can cost, and a bare relay on uvicorn, which does
+nothing that a gateway is for and tells how fast Python is on this machine.
 
 A mock upstream and a load generator run on one core, what is measured on another (where there are two). Quote CPU per
 request and per event as a ratio to nginx in the same run: it holds to about 10 % on a shared machine, throughput and
@@ -48,7 +51,7 @@ def started(options: argparse.Namespace, folder: Path) -> Iterator[list[Subject]
     """Run everything that is to be measured, all at once; what is idle costs nothing."""
     load_core, subject_core = cores()
     sources = {commit: subjects.check_out(commit, folder) for commit in options.commit}
-    sources |= {str(tree): tree.resolve() for tree in options.tree}
+    sources |= {tree.resolve().name: tree.resolve() for tree in options.tree}
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(subjects.upstream(load_core, folder))
         running = []
@@ -56,6 +59,7 @@ def started(options: argparse.Namespace, folder: Path) -> Iterator[list[Subject]
             running.append(stack.enter_context(subjects.nginx(subject_core, folder, port)))
         else:
             print("nginx is not installed, so there is no yardstick: install nginx-light for one.", file=sys.stderr)
+        running.append(stack.enter_context(subjects.bare_relay(subject_core, folder, port)))
         for name, source in (sources or {"aqueduct": ROOT}).items():
             running.append(stack.enter_context(subjects.gateway(name, source, subject_core, folder, port)))
         yield running
@@ -65,7 +69,7 @@ def measure_all(bench: Bench, running: Sequence[Subject], options: argparse.Name
     """Measure every subject, one after another in each round, so that a drift of the machine meets them all."""
     found = {subject: Findings(subject.name) for subject in running}
     for subject, findings in found.items():
-        if options.requests and subject.name != subjects.NGINX:
+        if options.requests and subject.name not in subjects.YARDSTICKS:
             tell(f"memory of {subject.name}")
             findings.memory = measure.memory(bench, subject, options.requests)
     for number in range(options.rounds):
@@ -89,7 +93,7 @@ def profile(bench: Bench, running: Sequence[Subject], into: Path) -> None:
         raise BenchError("--profile needs py-spy in PATH: pip install py-spy")
     into.mkdir(parents=True, exist_ok=True)
     for subject in running:
-        if subject.name != subjects.NGINX:
+        if subject.name not in subjects.YARDSTICKS:
             name = subject.name.replace("/", "_")
             with measure.profiled(subject, into / f"{name}-plain.svg"):
                 measure.plain_cpu(bench, subject)

@@ -1,4 +1,4 @@
-"""What can be measured: nginx as the yardstick, and the gateway as it is in a source tree."""
+"""What can be measured: nginx and a bare relay as the yardsticks, and the gateway as it is in a source tree."""
 
 import contextlib
 import dataclasses
@@ -16,6 +16,8 @@ from bench.processes import BenchError, Core, free_port, running, wait_for_port
 
 ROOT = Path(__file__).resolve().parent.parent
 NGINX = "nginx"
+RELAY = "bare relay"
+YARDSTICKS = (NGINX, RELAY)
 
 CONFIG = """\
 providers:
@@ -54,6 +56,16 @@ def nginx(core: Core, folder: Path, upstream_port: int) -> Iterator[Subject]:
     with running([NGINX, "-c", str(config), "-p", str(folder), "-e", "stderr"], core, log) as process:
         wait_for_port(port, process, log)
         yield Subject(NGINX, process.pid, port)
+
+
+@contextlib.contextmanager
+def bare_relay(core: Core, folder: Path, upstream_port: int) -> Iterator[Subject]:
+    """Run the bare Python relay in front of the mock upstream."""
+    port, log = free_port(), folder / "relay.log"
+    command = [sys.executable, "-m", "bench.relay", "--port", str(port), "--upstream-port", str(upstream_port)]
+    with running(command, core, log) as process:
+        wait_for_port(port, process, log)
+        yield Subject(RELAY, process.pid, port)
 
 
 def has_nginx() -> bool:

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -25,9 +26,8 @@ from aqueduct.errors import ConfigurationError, TokenCheckUnavailable
 from aqueduct.gateway.account import BestEffortJournal
 from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.checked import CheckedOpener
-from aqueduct.gateway.downstream import DownstreamLimits, DownstreamProtocol, protocol_class
+from aqueduct.gateway.downstream import DownstreamLimits, DownstreamProtocol, ServerState
 from aqueduct.gateway.endpoints import Endpoints
-from aqueduct.gateway.in_flight import InFlight
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.pipeline import Pipeline, PipelineLimits
 from aqueduct.gateway.route import Router
@@ -46,7 +46,6 @@ from aqueduct.upstream.options import transport_options
 from aqueduct.upstream.transport import Transport
 
 _SWEEP_SECONDS = 1.0
-_KEEP_ALIVE_SECONDS = 75
 _LAST_WORDS_SECONDS = 5.0
 _BACKLOG = 4096
 _COLLECT_AFTER = 20_000
@@ -86,9 +85,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             Authenticator(StoredTokens(workspace), workspace.revision),
             Router(opener, CheckedOpener(opener, checker)),
             journal if settings.unaccounted == "refuse" else BestEffortJournal(journal),
-            PipelineLimits(settings.max_body_bytes, settings.keepalive_interval_seconds),
+            PipelineLimits(settings.max_body_bytes, settings.max_in_flight_bytes, settings.keepalive_interval_seconds),
         )
-        endpoints = Endpoints(pipeline, state, InFlight(settings.max_in_flight_bytes))
+        endpoints = Endpoints(pipeline, state)
         server = GatewayServer(
             endpoints, settings, state, lambda: announce(first_token, workspace, listener, model=_example(snapshot))
         )
@@ -122,7 +121,6 @@ class StoredTokens:
 
     def __init__(self, workspace: Workspace) -> None:
         self._store = ApiTokenStore(workspace.database, workspace.keys)
-        self.digest = self._store.digest
 
     async def find(self, value: str) -> ApiToken | None:
         """Look a value up; raise `TokenCheckUnavailable` while the database is gone."""
@@ -147,16 +145,16 @@ class GatewayServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 endpoints,
-                http=protocol_class(limits),
+                http=cast("type[asyncio.Protocol]", functools.partial(_new_connection, limits, endpoints)),
                 interface="asgi3",
                 ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                date_header=False,
                 proxy_headers=False,
                 backlog=_BACKLOG,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=max(1, int(settings.drain_timeout_seconds)),
             )
         )
@@ -204,6 +202,13 @@ class GatewayServer(uvicorn.Server):
                 task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_LAST_WORDS_SECONDS)
+
+
+def _new_connection(
+    limits: DownstreamLimits, endpoints: Endpoints, *, server_state: ServerState, **_: object
+) -> DownstreamProtocol:
+    """Make a connection's protocol as uvicorn's server asks for it; it has no use for uvicorn's own settings."""
+    return DownstreamProtocol(server_state, limits, endpoints)
 
 
 def _settle_memory() -> None:

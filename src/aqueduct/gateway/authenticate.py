@@ -1,20 +1,21 @@
 """Finds out who is calling, by the API token in the request's head."""
 
+import hashlib
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aqueduct.domain.principal import ApiToken, Principal
 from aqueduct.errors import InvalidToken, MissingToken
-from aqueduct.gateway.call import Call, HeaderList
+from aqueduct.gateway.call import Call
 from aqueduct.telemetry.metrics import REFUSED_CREDENTIALS
 
 _CREDENTIAL_HEADERS = frozenset({b"authorization", b"api-key", b"x-api-key"})
 _BEARER = b"bearer "
 _MAX_VALUE_BYTES = 512
 _MAX_CACHED = 50_000
-
-Digest = tuple[str, bytes]
+_FINGERPRINT_BYTES = 16
 
 
 class Revision(Protocol):
@@ -27,27 +28,29 @@ class Revision(Protocol):
 class TokenStore(Protocol):
     """Where API tokens are known, by the hashes of their values."""
 
-    def digest(self, value: str) -> Digest:
-        """Return the key id and hash that a value is cached by."""
-
     def find(self, value: str) -> Awaitable[ApiToken | None]:
         """Look a value up in the database, whether usable or not."""
 
 
 class Authenticator:
-    """Tells principals from strangers; remembers both until the revision changes."""
+    """Tells principals from strangers; remembers both until the revision changes.
+
+    What is remembered is known by a fingerprint under a key that only this process has, never by the value itself. The
+    stored HMAC would do as well, but OpenSSL takes three times as long over it, on every request.
+    """
 
     def __init__(self, tokens: TokenStore, revision: Revision, now: Callable[[], float] = time.time) -> None:
         self._tokens = tokens
         self._revision = revision
         self._now = now
         self._seen = -1
-        self._known: dict[Digest, ApiToken | None] = {}
+        self._known: dict[bytes, ApiToken | None] = {}
+        self._fingerprint_key = os.urandom(32)
 
     async def authenticate(self, call: Call) -> Principal:
         """Return the caller; raise `MissingToken` or `InvalidToken`."""
         try:
-            value = _read_credential(call.header_list)
+            value = _read_credential(call)
             api_token = await self._find(value)
             if api_token is None or not api_token.is_usable(self._now()):
                 raise InvalidToken("Incorrect API token provided: it is unknown, revoked or expired.")
@@ -56,24 +59,24 @@ class Authenticator:
             raise
         return api_token
 
-    async def _find(self, value: str) -> ApiToken | None:
+    async def _find(self, value: bytes) -> ApiToken | None:
         revision = self._revision.read()
         if revision != self._seen or len(self._known) > _MAX_CACHED:
             self._known = {}
             self._seen = revision
         known = self._known
-        digest = self._tokens.digest(value)
-        if digest in known:
-            return known[digest]
+        fingerprint = hashlib.blake2b(value, digest_size=_FINGERPRINT_BYTES, key=self._fingerprint_key).digest()
+        if fingerprint in known:
+            return known[fingerprint]
         # What is read now may be newer than `revision`, never older: it goes into the cache it was started for.
-        known[digest] = api_token = await self._tokens.find(value)
+        known[fingerprint] = api_token = await self._tokens.find(value.decode("ascii"))
         return api_token
 
 
-def _read_credential(headers: HeaderList) -> str:
-    """Return the one credential of the request: a bearer token, or `api-key` or `x-api-key`."""
+def _read_credential(call: Call) -> bytes:
+    """Return the one credential of the request, in ASCII: a bearer token, or `api-key` or `x-api-key`."""
     found: bytes | None = None
-    for name, raw in headers:
+    for name, raw in call.header_list:
         if name not in _CREDENTIAL_HEADERS:
             continue
         value = raw.strip()
@@ -90,4 +93,4 @@ def _read_credential(headers: HeaderList) -> str:
         )
     if len(found) > _MAX_VALUE_BYTES or not found.isascii():
         raise InvalidToken("Incorrect API token provided: it is unknown, revoked or expired.")
-    return found.decode("ascii")
+    return found

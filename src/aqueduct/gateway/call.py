@@ -3,34 +3,25 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from aqueduct.errors import RequestTooLarge, UnsupportedMediaType
+from aqueduct.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
 from aqueduct.gateway.in_flight import InFlight
+from aqueduct.gateway.response_head import CHUNKED, CLOSED, HeaderLines, encode_head, of_length
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+if TYPE_CHECKING:
+    from aqueduct.gateway.downstream import DownstreamProtocol
+
 HeaderList = list[tuple[bytes, bytes]]
 
 _CLIENT_REQUEST_IDS = (b"x-request-id", b"x-client-request-id")
 _CLIENT_REQUEST_ID_MAX_CHARACTERS = 200
 _JSON_TYPE = b"application/json"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-
-class Connection(Protocol):
-    """What the server's protocol offers beyond ASGI (`gateway/downstream.py`)."""
-
-    on_gone: Callable[[], None] | None
-    is_unread: bool
-    """Whether it was closed because the client did not read what was sent."""
-
-    def hold_head(self) -> None:
-        """Keep the next write back and send it together with the one after it."""
-
-    def close_truncated(self) -> None:
-        """Close after what was written, without ending the answer: the client must see that it is cut."""
+HIGH_WATER_BYTES = 65_536
+"""How much of a body may wait to be read before the socket is left alone."""
 
 
 class ClientGone(Exception):
@@ -41,43 +32,67 @@ class Call:
     """One downstream request and its answer.
 
     `id` is our request id (UUIDv7); `started_at` is in seconds since the epoch, `started` on the monotonic clock.
+    `keeps_alive` says whether the connection may serve another request after the answer, `is_chunkable` whether the
+    client knows chunks (HTTP/1.0 does not). The connection feeds the body in; the answer goes out through it.
     """
 
     __slots__ = (
         "_body_bytes",
+        "_body_error",
+        "_body_waiter",
+        "_buffered_bytes",
+        "_chunks",
+        "_head",
         "_in_flight",
-        "_receive",
-        "_send",
-        "_task",
+        "_is_chunked",
         "connection",
+        "expects_continue",
+        "has_body_ended",
         "header_list",
         "headers",
         "id",
+        "is_answered",
+        "is_chunkable",
         "is_committed",
         "is_gone",
+        "is_watched",
+        "keeps_alive",
         "last_sent",
         "method",
         "path",
+        "query",
         "started",
         "started_at",
+        "task",
     )
 
-    def __init__(self, scope: Message, receive: Receive, send: Send, in_flight: InFlight) -> None:
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.header_list: HeaderList = scope["headers"]
-        self.headers = dict(self.header_list)
-        self.connection: Connection = scope["aqueduct.connection"]
-        self._receive = receive
-        self._send = send
-        self._in_flight = in_flight
-        self._body_bytes = 0
-        self._task: asyncio.Task[Any] | None = None
+    def __init__(self, connection: "DownstreamProtocol", method: str, path: str, header_list: HeaderList) -> None:
+        self.connection = connection
+        self.method = method
+        self.path = path
+        self.query = b""
+        self.header_list = header_list
+        self.headers = dict(header_list)
+        self.keeps_alive = True
+        self.is_chunkable = True
+        self.expects_continue = False
         self.started_at = time.time()
         self.started = self.last_sent = time.perf_counter()
         self.id = _new_id(self.started_at)
-        self.is_committed = False
+        self.task: asyncio.Task[None] | None = None
+        self.is_watched = False
         self.is_gone = False
+        self.is_committed = False
+        self.is_answered = False
+        self.has_body_ended = False
+        self._chunks: list[bytes] = []
+        self._buffered_bytes = 0
+        self._body_error: InvalidRequest | None = None
+        self._body_waiter: asyncio.Future[None] | None = None
+        self._body_bytes = 0
+        self._in_flight: InFlight | None = None
+        self._head = b""
+        self._is_chunked = False
 
     @property
     def client_request_id(self) -> str | None:
@@ -92,53 +107,92 @@ class Call:
         """Return the milliseconds since the head arrived."""
         return (time.perf_counter() - self.started) * 1000
 
+    # The client.
+
     def watch_client(self) -> None:
-        """From now on, cancel the current task as soon as the client leaves."""
-        self._task = asyncio.current_task()
-        self.connection.on_gone = self._leave
+        """From now on, cancel the request's task as soon as the client leaves; raise `ClientGone` if it has."""
+        if self.is_gone:
+            raise ClientGone
+        self.is_watched = True
 
     def release(self) -> None:
         """Forget the client and the bytes held for it; safe to call twice."""
-        self.connection.on_gone = None
-        self._task = None
-        self._in_flight.give(self._body_bytes)
-        self._body_bytes = 0
+        self.is_watched = False
+        if self._in_flight is not None:
+            self._in_flight.give(self._body_bytes)
+            self._in_flight = None
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Take note that the client has left."""
         self.is_gone = True
-        if self._task is not None:
-            self._task.cancel()
+        self._wake()
+        if self.is_watched and self.task is not None:
+            self.task.cancel()
 
-    async def read_body(self, max_bytes: int) -> bytes:
+    # The body.
+
+    def feed_body(self, chunk: bytes) -> None:
+        """Take a piece of the body from the connection."""
+        self._chunks.append(chunk)
+        self._buffered_bytes += len(chunk)
+        if self._buffered_bytes > HIGH_WATER_BYTES:
+            self.connection.pause_reading()
+        self._wake()
+
+    def end_body(self, error: InvalidRequest | None = None) -> None:
+        """Take note that the body is there, or that what was sent instead is none."""
+        self._body_error = error
+        self.has_body_ended = True
+        self._wake()
+
+    async def read_body(self, max_bytes: int, in_flight: InFlight) -> bytes:
         """Read the whole body within its limit and the process's; raise before reading what could not be used."""
         self._check_type()
-        declared = self._declared_bytes()
+        declared = int(self.headers.get(b"content-length", b"0"))
         if declared > max_bytes:
             raise RequestTooLarge(f"The request body is larger than {max_bytes} bytes.")
+        self._in_flight = in_flight
         self._hold(declared)
         chunks: list[bytes] = []
         size = 0
         while True:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                raise ClientGone
-            if chunk := message["body"]:
+            for chunk in self._chunks:
                 size += len(chunk)
-                if size > max_bytes:
-                    raise RequestTooLarge(f"The request body is larger than {max_bytes} bytes.")
-                self._hold(size)
                 chunks.append(chunk)
-            if not message["more_body"]:
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            self._chunks.clear()
+            if size > max_bytes:
+                raise RequestTooLarge(f"The request body is larger than {max_bytes} bytes.")
+            self._hold(size)
+            if self.has_body_ended:
+                break
+            await self._next_chunk()
+        if self._body_error is not None:
+            raise self._body_error
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _next_chunk(self) -> None:
+        if self.is_gone:
+            raise ClientGone
+        if self.expects_continue:
+            self.expects_continue = False
+            self.connection.write(_CONTINUE)
+        if self._buffered_bytes > HIGH_WATER_BYTES:
+            self.connection.resume_reading()
+        self._buffered_bytes = 0
+        self._body_waiter = asyncio.get_running_loop().create_future()
+        await self._body_waiter
+
+    def _wake(self) -> None:
+        waiter = self._body_waiter
+        if waiter is not None:
+            self._body_waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _hold(self, size: int) -> None:
-        if size > self._body_bytes:
+        if size > self._body_bytes and self._in_flight is not None:
             self._in_flight.take(size - self._body_bytes)
             self._body_bytes = size
-
-    def _declared_bytes(self) -> int:
-        value = self.headers.get(b"content-length")
-        return int(value) if value is not None else 0
 
     def _check_type(self) -> None:
         """Insist on JSON, uncompressed; a missing content type is taken as JSON."""
@@ -151,46 +205,88 @@ class Call:
         if encoding is not None and encoding.strip().lower() not in (b"identity", b""):
             raise UnsupportedMediaType("A compressed request body is not supported.")
 
-    async def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+    # The answer.
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the client reads slower than we write: `drain` before writing more."""
+        return self.connection.is_writing_paused
+
+    async def drain(self) -> None:
+        """Wait until the client has caught up, or left."""
+        await self.connection.drain()
+
+    def answer(self, status: int, lines: HeaderLines, body: bytes) -> None:
         """Send one whole answer."""
-        await self.commit(status, [*headers, (b"content-length", b"%d" % len(body))])
-        await self.end(body)
+        self.commit(status, lines, len(body))
+        self.end(body)
 
-    async def commit(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Send the status line and the headers; from now on the answer cannot change its mind."""
+    def commit(self, status: int, lines: HeaderLines, content_length: int | None = None) -> None:
+        """Decide on the status and the headers; from now on the answer cannot change its mind.
+
+        They leave with the first bytes of the body. Without a length the body goes out in chunks.
+        """
         self.is_committed = True
-        if self.method != "HEAD":  # no body follows that would take the head along
-            self.connection.hold_head()
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        framing = b""
+        if content_length is not None:
+            framing = of_length(content_length)
+        elif self.is_chunkable:
+            self._is_chunked = True
+            framing = CHUNKED
+        else:
+            self.keeps_alive = False
+        if not self.keeps_alive:
+            framing += CLOSED
+        self._head = encode_head(status, lines, framing)
 
-    async def write(self, block: bytes) -> None:
-        """Send a part of the body; waits while the client reads slower than we write."""
+    def write(self, block: bytes) -> None:
+        """Send a part of the body, not empty: an empty chunk would end it."""
         self.last_sent = time.perf_counter()
-        await self._send({"type": "http.response.body", "body": block, "more_body": True})
+        if self._is_chunked:
+            block = b"%x\r\n%b\r\n" % (len(block), block)
+        self._send(block)
 
-    async def end(self, block: bytes) -> None:
-        """Send the last part of the body."""
-        await self._send({"type": "http.response.body", "body": block, "more_body": False})
+    def end(self, block: bytes) -> None:
+        """Send the last part of the body; the connection is free for the next request."""
+        if self._is_chunked:
+            block = b"%x\r\n%b\r\n0\r\n\r\n" % (len(block), block) if block else b"0\r\n\r\n"
+        self._send(block)
+        self.is_answered = True
+        self.connection.finish(self)
 
-    async def cut(self, block: bytes) -> None:
+    def cut(self, block: bytes) -> None:
         """Send a last part and close the connection without ending the body: a truncated answer never looks whole."""
-        await self.write(block)
+        self.write(block)
+        self.is_answered = True
         self.connection.close_truncated()
+
+    def _send(self, block: bytes) -> None:
+        head = self._head
+        if head:
+            self._head = b""
+            block = head + block if self.method != "HEAD" else head
+        elif self.method == "HEAD":
+            return
+        self.connection.write(block)
 
 
 class _Entropy:
-    """Random bytes, fetched from the system for many ids at once."""
+    """Random bits as hexadecimal digits, fetched from the system for many ids at once."""
 
     def __init__(self) -> None:
-        self._left: Iterator[bytes] = iter(())
+        self._left: Iterator[str] = iter(())
 
-    def take(self) -> bytes:
-        """Return ten bytes that were never returned before."""
+    def take(self) -> str:
+        """Return the end of a UUIDv7, from its version on, that was never returned before."""
         for taken in self._left:
             return taken
-        batch = os.urandom(10 * 256)
-        self._left = iter([batch[start : start + 10] for start in range(0, len(batch), 10)])
+        digits = os.urandom(10 * 256).hex()
+        self._left = iter([_random_end(digits[start : start + 20]) for start in range(0, len(digits), 20)])
         return self.take()
+
+
+def _random_end(digits: str) -> str:
+    return f"-7{digits[1:4]}-{'89ab'[int(digits[4], 16) & 3]}{digits[5:8]}-{digits[8:20]}"
 
 
 _entropy = _Entropy()
@@ -198,7 +294,5 @@ _entropy = _Entropy()
 
 def _new_id(now: float) -> str:
     """Return a UUIDv7 (RFC 9562, 5.7): milliseconds, then random bits."""
-    digits = f"{int(now * 1000):012x}{_entropy.take().hex()}"
-    return (
-        f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:32]}"
-    )
+    digits = f"{int(now * 1000):012x}"
+    return f"{digits[:8]}-{digits[8:]}{_entropy.take()}"

@@ -1,24 +1,31 @@
-"""uvicorn's HTTP protocol, held to our limits.
+"""The server's side of HTTP/1.1: one client's connection, on httptools, held to our limits.
 
-uvicorn bounds neither the head of a request nor the time it takes, tells nobody when a client leaves, and answers bad
-HTTP in plain text; this subclass mends those four and nothing else.
+uvicorn's server owns the sockets and the shutdown; the protocol is our own, since going through ASGI took a third of
+what a request costs (docs/decisions/0019). The requests of one connection are answered one after another, in order.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Any, cast
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, cast
+from urllib.parse import unquote
 
+import httptools
 import msgspec
+import structlog
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from aqueduct.errors import HeadersTooLarge, InvalidRequest, Overloaded, RequestError
-from aqueduct.gateway.joining import JoiningTransport
+from aqueduct.gateway.call import Call, HeaderList
+from aqueduct.gateway.response_head import CLOSED, encode_head, header_lines, of_length
 from aqueduct.wire.errors import render
 
 _LINGER_SECONDS = 5.0
+_KEEP_ALIVE_SECONDS = 75.0
 _MAX_TRAILERS = 16
+
+logger = structlog.get_logger(__name__)
 
 
 class DownstreamLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,159 +41,324 @@ class DownstreamLimits(msgspec.Struct, frozen=True, kw_only=True):
     body_timeout_seconds: float
 
 
-class _Trailers(list[tuple[bytes, bytes]]):
-    """Fields after a chunked body: read past, in bounded number, and never taken for fields of the head."""
+class ServerState(Protocol):
+    """What uvicorn's server keeps of all connections: it waits for them, and for their tasks, when it ends."""
 
-    @override
-    def append(self, field: tuple[bytes, bytes]) -> None:
-        if len(self) >= _MAX_TRAILERS:
-            raise ValueError("too many trailers")
-        super().append(field)
+    connections: set[Any]
+    tasks: set[asyncio.Task[None]]
 
 
-class DownstreamProtocol(HttpToolsProtocol):
-    """One client's connection."""
+class DownstreamProtocol(asyncio.Protocol):
+    """One client's connection; `answer` answers one request of it.
 
-    limits: DownstreamLimits
+    `_parsing` is the request whose bytes are arriving, `_answering` the one being answered; those that a client sent
+    ahead wait in `_ahead`. At most the bytes of one read are ahead, for reading pauses then.
+    """
 
-    @override
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
-        self._joining = JoiningTransport(transport)
-        super().connection_made(cast("asyncio.Transport", self._joining))
-        self.on_gone: Callable[[], None] | None = None
-        self.receiving_since: float | None = time.monotonic()
-        self._unread_since: float | None = None
-        self.is_unread = False
+    __slots__ = (
+        "_ahead",
+        "_answer",
+        "_answering",
+        "_chunk_bytes",
+        "_connections",
+        "_drain_waiters",
+        "_head_bytes",
+        "_headers",
+        "_idle_since",
+        "_is_in_body",
+        "_is_last",
+        "_is_reading_paused",
+        "_limits",
+        "_loop",
+        "_parser",
+        "_parsing",
+        "_receiving_since",
+        "_tasks",
+        "_trailers",
+        "_transport",
+        "_unread_since",
+        "_url",
+        "is_unread",
+        "is_writing_paused",
+    )
+
+    def __init__(
+        self, server_state: ServerState, limits: DownstreamLimits, answer: Callable[[Call], Awaitable[None]]
+    ) -> None:
+        self._limits = limits
+        self._answer = answer
+        self._connections = server_state.connections
+        self._tasks = server_state.tasks
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._url = b""
+        self._headers: HeaderList = []
+        self._parsing: Call | None = None
+        self._answering: Call | None = None
+        self._ahead: deque[Call] = deque()
+        self._is_last = False
         self._is_in_body = False
-        self._head_bytes = self._chunk_bytes = 0
-        if len(self.connections) > self.limits.max_connections:
+        self._head_bytes = self._chunk_bytes = self._trailers = 0
+        self._receiving_since: float | None = None
+        self._unread_since: float | None = None
+        self._idle_since = 0.0
+        self._is_reading_paused = False
+        self._drain_waiters: list[asyncio.Future[None]] = []
+        self.is_writing_paused = False
+        self.is_unread = False
+
+    # What the event loop tells.
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._connections.add(self)
+        self._receiving_since = time.monotonic()
+        if len(self._connections) > self._limits.max_connections:
             self._refuse(Overloaded("The gateway has as many connections as it may. Try again shortly."))
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self.on_gone is not None:
-            self.on_gone()
+        self._connections.discard(self)
+        self.resume_writing()
+        self._ahead.clear()
+        if self._answering is not None:
+            self._answering.leave()
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._is_last and self._answering is None:
             return
         # An upper bound: a whole request may be among these bytes. The exact size is counted only where it matters.
         self._chunk_bytes = len(data)
         self._head_bytes += len(data)
-        if self.receiving_since is None and self._is_between_answers():
-            # Line ends before a request begin no message, and yet uvicorn stops its own clock for them.
-            self.receiving_since = time.monotonic()
-        super().data_received(data)
-        if not self._is_in_body and self._head_bytes > self.limits.max_header_bytes:
+        if self._receiving_since is None and self._answering is None:
+            # Line ends before a request begin no message, and yet a client may not send them for ever.
+            self._receiving_since = time.monotonic()
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._is_last = True  # what follows would be another protocol, which nobody agreed to
+        except httptools.HttpParserError:
+            self._take_rubbish()
+        if not self._is_in_body and self._head_bytes > self._limits.max_header_bytes:
             self._refuse(HeadersTooLarge("The request head is too large."))
-
-    @override
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["aqueduct.connection"] = self  # type: ignore[typeddict-unknown-key] # our own extension of the scope
-        self.receiving_since = time.monotonic()
-        self._is_in_body = False
-        self._head_bytes = self._chunk_bytes
-
-    @override
-    def on_headers_complete(self) -> None:
-        self._is_in_body = True
-        if self.transport.is_closing():
-            return
-        if len(self.headers) > self.limits.max_header_count or (
-            self._head_bytes > self.limits.max_header_bytes and self._exact_head_bytes() > self.limits.max_header_bytes
-        ):
-            self._refuse(HeadersTooLarge("The request head is too large."))
-            return
-        super().on_headers_complete()
-        self.headers = _Trailers()
-
-    @override
-    def on_body(self, body: bytes) -> None:
-        # What comes after the answer interests nobody, and is no reason to wait any longer.
-        if not self._is_between_answers():
-            self.receiving_since = time.monotonic()
-        if not self.transport.is_closing():
-            super().on_body(body)
-
-    @override
-    def on_message_complete(self) -> None:
-        self.receiving_since = None
-        self._is_in_body = False
-        self._head_bytes = 0
-        if self.transport.is_closing():
-            return
-        super().on_message_complete()
-
-    @override
-    def on_response_complete(self) -> None:
-        if self._is_in_body:
-            self.receiving_since = time.monotonic()
-        super().on_response_complete()
 
     @override
     def pause_writing(self) -> None:
+        self.is_writing_paused = True
         self._unread_since = time.monotonic()
-        super().pause_writing()
 
     @override
     def resume_writing(self) -> None:
+        self.is_writing_paused = False
         self._unread_since = None
-        super().resume_writing()
+        waiters, self._drain_waiters = self._drain_waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
-    @override
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(InvalidRequest("The request is not valid HTTP/1.1."))
+    # What the parser tells.
 
-    def _is_between_answers(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle  # uvicorn declares it without the None it starts as
-        return cycle is None or cycle.response_complete
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._url = b""
+        self._headers = []
+        self._parsing = None
+        self._receiving_since = time.monotonic()
+        self._is_in_body = False
+        self._head_bytes = self._chunk_bytes
+        self._trailers = 0
 
-    def hold_head(self) -> None:
-        """Keep the next write back and send it together with the one after it."""
-        self._joining.holds_next = True
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request's target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field; those after a chunked body are read past, in bounded number, and never taken for the head's."""
+        if self._is_in_body:
+            self._trailers += 1
+            if self._trailers > _MAX_TRAILERS:
+                raise ValueError("too many trailers")
+            return
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, or have the request wait until those before it have been answered."""
+        self._is_in_body = True
+        if self._is_last:
+            return
+        limits = self._limits
+        if len(self._headers) > limits.max_header_count or (
+            self._head_bytes > limits.max_header_bytes and self._exact_head_bytes() > limits.max_header_bytes
+        ):
+            self._refuse(HeadersTooLarge("The request head is too large."))
+            return
+        parser = self._parser
+        path, query = _split_target(self._url)
+        call = self._parsing = Call(self, parser.get_method().decode("ascii"), path, self._headers)
+        call.query = query
+        is_current = parser.get_http_version() == "1.1"
+        call.is_chunkable = is_current
+        call.keeps_alive = is_current and parser.should_keep_alive() and not parser.should_upgrade()
+        self._is_last = not call.keeps_alive
+        call.expects_continue = is_current and call.headers.get(b"expect", b"").lower() == b"100-continue"
+        if self._answering is None:
+            self._start(call)
+        else:
+            self._ahead.append(call)
+            self.pause_reading()
+
+    def on_body(self, body: bytes) -> None:
+        """Hand a piece of the body on; after the answer it interests nobody, and is no reason to wait longer."""
+        call = self._parsing
+        if call is not None and not call.is_answered:
+            self._receiving_since = time.monotonic()
+            call.feed_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._receiving_since = None
+        self._is_in_body = False
+        self._head_bytes = 0
+        if self._parsing is not None:
+            self._parsing.end_body()
+
+    def _take_rubbish(self) -> None:
+        """Answer what is no HTTP: as the request whose body it spoils, or by itself; in its turn."""
+        self._is_last = True
+        error = InvalidRequest("The request is not valid HTTP/1.1.")
+        parsing = self._parsing
+        if parsing is None or parsing.has_body_ended:
+            self._refuse(error)
+            return
+        parsing.keeps_alive = False
+        if not parsing.is_answered:
+            parsing.end_body(error)
+        elif self._answering is None:
+            self._transport.close()
+
+    # Answering.
+
+    def _start(self, call: Call) -> None:
+        self._answering = call
+        task = call.task = self._loop.create_task(self._run(call))
+        self._tasks.add(task)
+
+    async def _run(self, call: Call) -> None:
+        try:
+            await self._answer(call)
+        except Exception as error:  # the outermost edge of a request: what gets here is a bug of ours
+            logger.error("bug", request_id=call.id, exc_info=error)
+            if not call.is_committed:
+                refusal = render(error)
+                call.answer(refusal.status, header_lines(refusal.headers), refusal.body)
+        finally:
+            if call.task is not None:
+                self._tasks.discard(call.task)
+            if not call.is_answered:
+                self._transport.abort()
+
+    def finish(self, call: Call) -> None:
+        """Go on to the next request, once one has been answered whole."""
+        self._answering = None
+        if not call.keeps_alive:
+            self._is_last = True
+            self._ahead.clear()
+            self._transport.close()
+            return
+        if self._ahead:
+            self._start(self._ahead.popleft())
+        else:
+            self._idle_since = time.monotonic()
+            if self._is_in_body:
+                self._receiving_since = self._idle_since
+        if not self._ahead:
+            self.resume_reading()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; after the client has left, nowhere."""
+        transport = self._transport
+        if not transport.is_closing():
+            transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until what was written has been taken, or the client has left."""
+        if self.is_writing_paused:
+            waiter = self._loop.create_future()
+            self._drain_waiters.append(waiter)
+            await waiter
+
+    def pause_reading(self) -> None:
+        """Leave the socket alone for a while."""
+        if not self._is_reading_paused and not self._transport.is_closing():
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read from the socket again."""
+        if self._is_reading_paused and not self._transport.is_closing():
+            self._is_reading_paused = False
+            self._transport.resume_reading()
+
+    # Closing.
+
+    def shutdown(self) -> None:
+        """Close, as soon as the request that is being answered has been (uvicorn's server asks for it when it ends)."""
+        self._is_last = True
+        self._ahead.clear()
+        if self._answering is None:
+            self._transport.close()
+        else:
+            self._answering.keeps_alive = False
 
     def close_truncated(self) -> None:
         """Close after what was written, without ending the answer; a client that does not read is cut off later."""
-        self.cycle.disconnected = True  # or uvicorn would report an answer that was not ended
-        self.transport.close()
-        self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+        self._is_last = True
+        self._answering = None
+        self._transport.close()
+        self._loop.call_later(_LINGER_SECONDS, self._transport.abort)
 
     def close_if_stalled(self, now: float) -> None:
         """Close the connection if the client keeps us waiting: with a head or a body (slowloris), or with reading."""
-        self.is_unread = self._has_waited(now, self._unread_since, self.limits.body_timeout_seconds)
-        if self.is_unread or self._has_waited(now, self.receiving_since, self._receiving_limit()):
-            self.receiving_since = self._unread_since = None
-            self.transport.abort()
+        self.is_unread = _has_waited(now, self._unread_since, self._limits.body_timeout_seconds)
+        if self.is_unread or _has_waited(now, self._receiving_since, self._receiving_limit()):
+            self._receiving_since = self._unread_since = None
+            self._transport.abort()
+        elif self._answering is None and self._receiving_since is None and now - self._idle_since > _KEEP_ALIVE_SECONDS:
+            self._transport.close()
 
     def _receiving_limit(self) -> float:
         """Return how long the client may take over what it is sending; over the rest of an answered body, not long."""
         if not self._is_in_body:
-            return self.limits.head_timeout_seconds
-        return _LINGER_SECONDS if self._is_between_answers() else self.limits.body_timeout_seconds
-
-    @staticmethod
-    def _has_waited(now: float, since: float | None, limit: float) -> bool:
-        return since is not None and now - since > limit
+            return self._limits.head_timeout_seconds
+        return _LINGER_SECONDS if self._answering is None else self._limits.body_timeout_seconds
 
     def _exact_head_bytes(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
 
     def _refuse(self, error: RequestError) -> None:
-        """Answer without the application and close; only where no request of this connection is being answered."""
-        if self.transport.is_closing():
-            return
-        if self._is_between_answers():
+        """Answer without the application and close; a request that is still being answered has its answer first."""
+        self._is_last = True
+        self._is_in_body = True
+        if self._answering is not None:
+            self._answering.keeps_alive = False
+            self._ahead.clear()
+        elif not self._transport.is_closing():
             answer = render(error)
-            fields = [*answer.headers, (b"connection", b"close"), (b"content-length", b"%d" % len(answer.body))]
-            head = b"".join(b"%b: %b\r\n" % field for field in fields)
-            self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[answer.status], head, answer.body))
-        self.transport.close()
+            head = encode_head(answer.status, header_lines(answer.headers), of_length(len(answer.body)) + CLOSED)
+            self._transport.write(head + answer.body)
+            self._transport.close()
 
 
-def protocol_class(limits: DownstreamLimits) -> type[asyncio.Protocol]:
-    """Return the protocol class with these limits, as uvicorn's `http` setting wants it."""
-    members: dict[str, Any] = {"limits": limits}
-    return type("BoundDownstreamProtocol", (DownstreamProtocol,), members)
+def _split_target(url: bytes) -> tuple[str, bytes]:
+    """Return the decoded path and the query of a request's target; raise what httptools raises for what is none."""
+    if url.startswith(b"/") and b"?" not in url and b"%" not in url:
+        return url.decode("latin-1"), b""
+    parsed = httptools.parse_url(url)
+    return unquote((parsed.path or b"/").decode("latin-1"), errors="replace"), parsed.query or b""
+
+
+def _has_waited(now: float, since: float | None, limit: float) -> bool:
+    return since is not None and now - since > limit

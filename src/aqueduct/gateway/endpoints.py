@@ -10,9 +10,9 @@ import prometheus_client
 
 from aqueduct.errors import MethodNotAllowed, UnknownUrl
 from aqueduct.gateway.account import Entry
-from aqueduct.gateway.call import Call, Message, Receive, Send
-from aqueduct.gateway.in_flight import InFlight
+from aqueduct.gateway.call import Call
 from aqueduct.gateway.pipeline import Dialect, Pipeline, answer_error
+from aqueduct.gateway.response_head import HeaderLines
 from aqueduct.gateway.state import State
 from aqueduct.wire.chat import parse_chat
 from aqueduct.wire.completions import parse_completion
@@ -23,7 +23,7 @@ Endpoint = Callable[[Call], Awaitable[None]]
 
 _PREFIX = "/v1"
 _MODELS = "/models/"
-_JSON = (b"content-type", b"application/json")
+_JSON: HeaderLines = b"content-type: application/json\r\n"
 _PROMETHEUS = (b"content-type", prometheus_client.CONTENT_TYPE_LATEST.encode())
 
 
@@ -35,12 +35,11 @@ class Route(NamedTuple):
 
 
 class Endpoints:
-    """The ASGI application of the data plane."""
+    """Answers every request of the data plane."""
 
-    def __init__(self, pipeline: Pipeline, state: State, in_flight: InFlight) -> None:
+    def __init__(self, pipeline: Pipeline, state: State) -> None:
         self._pipeline = pipeline
         self._state = state
-        self._in_flight = in_flight
         self._openapi = encode_openapi()
         chat, completions = Dialect("chat", parse_chat), Dialect("completions", parse_completion)
         routes: dict[Route, Endpoint] = {
@@ -58,9 +57,8 @@ class Endpoints:
             for prefix in ("", _PREFIX)
         }
 
-    def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
+    def __call__(self, call: Call) -> Awaitable[None]:
         """Serve one request; not a coroutine itself, since every level of those costs each request time."""
-        call = Call(scope, receive, send, self._in_flight)
         endpoint = self._routes.get((call.method, call.path))
         if endpoint is None:
             endpoint = self._find(call)
@@ -76,12 +74,12 @@ class Endpoints:
 
     async def _refuse_url(self, call: Call) -> None:
         message = f"Unknown request URL: {call.method} {_shown(call.path)}. See GET /openapi.json for those there are."
-        await answer_error(call, UnknownUrl(message))
+        answer_error(call, UnknownUrl(message))
 
     async def _refuse_method(self, call: Call) -> None:
         allow = [method for method, path in self._routes if path == call.path] or ["GET"]
         message = f"The method {call.method} is not allowed for {_shown(call.path)}. Allowed: {', '.join(allow)}."
-        await answer_error(call, MethodNotAllowed(message, allow=allow))
+        answer_error(call, MethodNotAllowed(message, allow=allow))
 
     async def _list_models(self, call: Call) -> None:
         async def work(entry: Entry) -> None:
@@ -105,16 +103,16 @@ class Endpoints:
         await self._pipeline.serve(call, "metrics", work)
 
     async def _show_live(self, call: Call) -> None:
-        await call.answer(200, [_JSON], b'{"status":"live"}')
+        call.answer(200, _JSON, b'{"status":"live"}')
 
     async def _show_ready(self, call: Call) -> None:
         if self._state.is_ready and not self._state.is_draining:
-            await call.answer(200, [_JSON], b'{"status":"ready"}')
+            call.answer(200, _JSON, b'{"status":"ready"}')
         else:
-            await call.answer(503, [_JSON, (b"retry-after", b"1")], b'{"status":"not ready"}')
+            call.answer(503, _JSON + b"retry-after: 1\r\n", b'{"status":"not ready"}')
 
     async def _show_openapi(self, call: Call) -> None:
-        await call.answer(200, [_JSON], self._openapi)
+        call.answer(200, _JSON, self._openapi)
 
 
 def _shown(path: str) -> str:

@@ -5,6 +5,7 @@ import time
 
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.exchange import SSE_TYPE
+from aqueduct.gateway.response_head import header_lines
 from aqueduct.wire.sse import KEEPALIVE
 
 
@@ -19,7 +20,6 @@ class Keepalive:
         self._interval_seconds = interval_seconds
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._sending: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to watch."""
@@ -30,21 +30,19 @@ class Keepalive:
         """Send nothing more."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._sending is not None:
-            self._sending.cancel()
 
     def _check(self) -> None:
         left = self._interval_seconds - (time.perf_counter() - self._call.last_sent)
         if left <= 0:
             left = self._interval_seconds
-            if self._sending is None or self._sending.done():
-                self._sending = self._loop.create_task(self._send())
+            self._send()
         self._timer = self._loop.call_later(left, self._check)
 
-    async def _send(self) -> None:
+    def _send(self) -> None:
         call = self._call
-        if call.is_gone:
+        if call.is_gone or call.is_congested:  # a client that does not read needs no sign of life
             return
         if not call.is_committed:
-            await call.commit(200, [(b"content-type", SSE_TYPE), (b"x-request-id", call.id.encode())])
-        await call.write(KEEPALIVE)
+            fields = ((b"content-type", SSE_TYPE), (b"x-request-id", call.id.encode()))
+            call.commit(200, header_lines(fields))
+        call.write(KEEPALIVE)

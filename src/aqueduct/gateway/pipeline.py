@@ -14,8 +14,10 @@ from aqueduct.errors import (
 from aqueduct.gateway.account import Entry, Journal, Ledger
 from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.call import Call, ClientGone
+from aqueduct.gateway.in_flight import InFlight
 from aqueduct.gateway.keepalive import Keepalive
 from aqueduct.gateway.relay import Relay
+from aqueduct.gateway.response_head import header_lines
 from aqueduct.gateway.route import Router
 from aqueduct.gateway.state import State
 from aqueduct.wire.errors import render
@@ -40,9 +42,10 @@ class Dialect(NamedTuple):
 
 
 class PipelineLimits(NamedTuple):
-    """What one request may cost."""
+    """What one request may cost, and all together."""
 
     max_body_bytes: int
+    max_in_flight_bytes: int
     keepalive_interval_seconds: float
 
 
@@ -57,6 +60,7 @@ class Pipeline:
         journal: Journal,
         limits: PipelineLimits,
     ) -> None:
+        self._in_flight = InFlight(limits.max_in_flight_bytes)
         self._state = state
         self._authenticator = authenticator
         self._router = router
@@ -69,7 +73,7 @@ class Pipeline:
 
         async def work(entry: Entry) -> None:
             snapshot = self._state.snapshot
-            entry.request = request = dialect.parse(await call.read_body(self._limits.max_body_bytes))
+            entry.request = request = dialect.parse(await call.read_body(self._limits.max_body_bytes, self._in_flight))
             model = snapshot.resolve(entry.principal, request.model)
             keepalive = Keepalive(call, self._limits.keepalive_interval_seconds) if request.is_stream else None
             if keepalive is not None:
@@ -87,7 +91,7 @@ class Pipeline:
         """Settle an entry that needed no upstream, then send its answer."""
         entry.status = 200
         await self._ledger.settle(entry, FINISHED)
-        await entry.call.answer(200, [content_type, (b"x-request-id", entry.call.id.encode())], body)
+        entry.call.answer(200, header_lines([content_type, (b"x-request-id", entry.call.id.encode())]), body)
 
     async def serve(self, call: Call, operation: str, work: Work) -> None:
         """Do an authenticated piece of work and settle it, in whatever way it ends."""
@@ -124,7 +128,7 @@ class Pipeline:
                 await self._settle(call, entry, ending, error)
             except JournalUnavailable as unavailable:
                 error = unavailable
-            await answer_error(call, error)
+            answer_error(call, error)
         except asyncio.CancelledError:
             _stay_alive()
             self._settle_unheard(call, entry)
@@ -157,10 +161,11 @@ def _stay_alive() -> None:
         task.uncancel()
 
 
-async def answer_error(call: Call, error: Exception) -> None:
+def answer_error(call: Call, error: Exception) -> None:
     """Tell the client: with a status of its own before the commit, in the stream after it."""
     if call.is_committed:
-        await call.cut(encode_error_event(error))
+        call.cut(encode_error_event(error))
         return
     answer = render(error)
-    await call.answer(answer.status, [*answer.headers, (b"x-request-id", call.id.encode())], answer.body)
+    lines = header_lines([*answer.headers, (b"x-request-id", call.id.encode())])
+    call.answer(answer.status, lines, answer.body)

@@ -1,14 +1,13 @@
 """Owns the answer's way to the client and the settlement, which happens once, however the request ends."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 from aqueduct.domain.usage import FINISHED
 from aqueduct.gateway.account import Entry, Ledger
 from aqueduct.gateway.exchange import Exchange
+from aqueduct.gateway.response_head import HeaderLines
 
 _MAX_VALUE_CHARACTERS = 1000
-
-HeaderFields = list[tuple[bytes, bytes]]
 
 
 class Relay:
@@ -27,37 +26,41 @@ class Relay:
             entry.first_byte_ms = call.elapsed_ms()
             entry.status = 200
             if not exchange.is_whole:
-                await self._commit(())
+                self._commit(None)
                 while not exchange.is_whole:
-                    await call.write(block)
+                    call.write(block)
+                    if call.is_congested:
+                        await call.drain()
                     block = await exchange.read()
         finally:
             exchange.close()
         await self._ledger.settle(entry, FINISHED, finish_reason=exchange.finish_reason)
         if not call.is_committed:
-            await self._commit([(b"content-length", b"%d" % len(block))])
-        await call.end(block)
+            self._commit(len(block))
+        elif call.is_congested:
+            await call.drain()
+        call.end(block)
 
-    async def _commit(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
+    def _commit(self, content_length: int | None) -> None:
         call = self._entry.call
-        if call.is_committed:
-            return
-        await call.commit(200, [*answer_headers(self._entry, self._exchange), *fields])
+        if not call.is_committed:
+            call.commit(200, answer_headers(self._entry, self._exchange), content_length)
 
 
-def answer_headers(entry: Entry, exchange: Exchange) -> HeaderFields:
+def answer_headers(entry: Entry, exchange: Exchange) -> HeaderLines:
     """Return the headers of an answer that a target gave."""
-    headers = [
-        (b"content-type", exchange.content_type),
-        (b"x-request-id", entry.call.id.encode()),
-        (b"x-aqueduct-target", _header_value(exchange.target.name)),
-        (b"x-aqueduct-attempts", b"%d" % len(entry.attempts)),
-    ]
+    lines = b"content-type: %b\r\nx-request-id: %b\r\nx-aqueduct-target: %b\r\nx-aqueduct-attempts: %d\r\n" % (
+        exchange.content_type,
+        entry.call.id.encode(),
+        _header_value(exchange.target.name),
+        len(entry.attempts),
+    )
     if dropped := entry.attempts[-1].dropped:
-        headers.append((b"x-aqueduct-dropped-params", _header_value(", ".join(dropped))))
-    return headers
+        lines += b"x-aqueduct-dropped-params: %b\r\n" % _header_value(", ".join(dropped))
+    return lines
 
 
+@lru_cache(maxsize=4096)
 def _header_value(text: str) -> bytes:
     """Return text that config or client chose as a header can carry it."""
     if not (text.isascii() and text.isprintable()):

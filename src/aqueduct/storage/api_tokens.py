@@ -21,10 +21,6 @@ class ApiTokenStore:
         self._database = database
         self._keys = keys
 
-    def digest(self, value: str) -> Digest:
-        """Return the key id and hash that the value has under the newest key."""
-        return self._keys.digest(value)
-
     async def find(self, value: str) -> ApiToken | None:
         """Look a value up in the database, usable or not; raises SQLAlchemy's `DBAPIError` when it is out of reach."""
         async with self._database.reading() as connection:

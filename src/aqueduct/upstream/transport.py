@@ -4,7 +4,7 @@ import asyncio
 import functools
 import re
 
-from aqueduct.domain.http import Origin, Timeouts, UpstreamRequest
+from aqueduct.domain.http import Headers, Origin, Timeouts, UpstreamRequest
 from aqueduct.errors import InvalidRequest, UpstreamRejected, UpstreamUnreachable
 from aqueduct.upstream.connecting import Connector, Proxy, is_host
 from aqueduct.upstream.connection import UpstreamResponse
@@ -32,7 +32,7 @@ _OWN_FIELDS = frozenset(
 )
 """What frames a message or belongs to one hop: the transport's own business."""
 
-_KNOWN_NAMES_LIMIT = 1_000
+_KNOWN_HEADS_LIMIT = 256
 
 
 class Transport:
@@ -42,7 +42,6 @@ class Transport:
         self._options = options or TransportOptions()
         self._connector = Connector(self._options)
         self._routes: dict[Origin, _Route] = {}
-        self._known_names: set[bytes] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._is_closed = False
 
@@ -54,7 +53,7 @@ class Transport:
         without a byte of an answer.
         """
         route = self._routes.get(request.origin) or self._open_route(request.origin)
-        head = self._head(request, route)
+        head = route.head(request)
         now = asyncio.get_running_loop().time
         started_at = now()
         pool = route.pool
@@ -89,29 +88,6 @@ class Transport:
         route = self._routes[origin] = _Route(origin, self._connector.proxy(origin), pool)
         return route
 
-    def _head(self, request: UpstreamRequest, route: "_Route") -> bytes:
-        """Return the request's head; nothing that was given may end a line or look like framing."""
-        known_names = self._known_names
-        lines = []
-        for name, value in request.headers:
-            if name not in known_names:
-                self._learn_name(name)
-            lines.append(name + b": " + value)
-        if request.body or request.method in _METHODS_WITH_BODY:
-            lines.append(b"content-length: %d" % len(request.body))
-        lines.append(b"\r\n")
-        fields = b"\r\n".join(lines)
-        line_ends = len(lines)
-        if fields.count(b"\n") != line_ends or fields.count(b"\r") != line_ends or b"\0" in fields:
-            raise _refusal("A header holds what HTTP does not allow.")
-        return route.first_lines(request.method, request.path) + fields
-
-    def _learn_name(self, name: bytes) -> None:
-        if name in _OWN_FIELDS or not _TOKEN.fullmatch(name):
-            raise _refusal("A header that the transport writes itself, or that has no proper name, was given.")
-        if len(self._known_names) < _KNOWN_NAMES_LIMIT:
-            self._known_names.add(name)
-
     def _start_sweep(self) -> None:
         """See to it that a connection which has just become idle will be looked at once it has been so for too long."""
         if self._sweep is None and not self._is_closed:
@@ -125,32 +101,49 @@ class Transport:
 
 
 class _Route:
-    """What is the same for every request to an origin: its connections, and the first lines of the head.
+    """What is the same for every request to an origin: its connections, and most of the head.
 
-    The lines of the last request are remembered, as most go to one path.
+    The heads of late are remembered without their length, as most requests go to one path with the same fields.
     """
 
-    __slots__ = ("_lines", "_method", "_path", "_prefix", "_suffix", "pool")
+    __slots__ = ("_heads", "_prefix", "_suffix", "pool")
 
     def __init__(self, origin: Origin, proxy: Proxy | None, pool: Pool) -> None:
         self.pool = pool
         authority = origin.authority.encode()
-        self._method = self._path = ""
-        self._lines = b""
+        self._heads: dict[tuple[str, str, Headers], bytes] = {}
         self._prefix = b""
         self._suffix = b" HTTP/1.1\r\nhost: %b\r\n" % authority
         if proxy is not None and not origin.is_tls:  # RFC 9112, 3.2.2: a proxy is asked by the whole address
             self._prefix = b"http://" + authority
             self._suffix += proxy.authorization_line
 
-    def first_lines(self, method: str, path: str) -> bytes:
-        """Return the request line and the lines that the transport itself puts behind it."""
-        if path != self._path or method != self._method:
-            if method not in _METHODS or not _PATH.fullmatch(path):
-                raise _refusal("The method or the path holds what HTTP does not allow.")
-            self._lines = b"%b %b%b%b" % (method.encode(), self._prefix, path.encode(), self._suffix)
-            self._method, self._path = method, path
-        return self._lines
+    def head(self, request: UpstreamRequest) -> bytes:
+        """Return the request's whole head."""
+        known = (request.method, request.path, request.headers)
+        head = self._heads.get(known)
+        if head is None:
+            head = self._build(request)
+            if len(self._heads) >= _KNOWN_HEADS_LIMIT:
+                self._heads.clear()
+            self._heads[known] = head
+        if request.body or request.method in _METHODS_WITH_BODY:
+            return b"%bcontent-length: %d\r\n\r\n" % (head, len(request.body))
+        return head + b"\r\n"
+
+    def _build(self, request: UpstreamRequest) -> bytes:
+        """Return the head but for the length; nothing that was given may end a line or look like framing."""
+        method, path = request.method, request.path
+        if method not in _METHODS or not _PATH.fullmatch(path):
+            raise _refusal("The method or the path holds what HTTP does not allow.")
+        for name, _ in request.headers:
+            if name in _OWN_FIELDS or not _TOKEN.fullmatch(name):
+                raise _refusal("A header that the transport writes itself, or that has no proper name, was given.")
+        fields = b"".join([b"%b: %b\r\n" % field for field in request.headers])
+        line_ends = len(request.headers)
+        if fields.count(b"\n") != line_ends or fields.count(b"\r") != line_ends or b"\0" in fields:
+            raise _refusal("A header holds what HTTP does not allow.")
+        return b"%b %b%b%b%b" % (method.encode(), self._prefix, path.encode(), self._suffix, fields)
 
 
 def _refusal(message: str) -> UpstreamRejected:
