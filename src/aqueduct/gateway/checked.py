@@ -10,6 +10,7 @@ from typing import Any
 from aqueduct.domain.model import Target
 from aqueduct.errors import SchemaNotSatisfied
 from aqueduct.gateway.account import Entry
+from aqueduct.gateway.call import Call
 from aqueduct.gateway.exchange import Exchange, PlainExchange, ReplayExchange
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.schema.checker import UNDECIDED, SchemaChecker
@@ -91,11 +92,20 @@ class CheckedStream:
         """Return the next block, or raise `SchemaNotSatisfied` in place of the last one."""
         block = await self._stream.read()
         if self._stream.is_whole:
-            bad = await violation_of(self._stream.contents(), self._checker, self._schema)
-            if bad is not None:
-                raise SchemaNotSatisfied(_FAILURE + bad[1])
-            self.is_whole = True
+            await self._check()
         return block
+
+    async def pump(self, call: Call) -> bytes:
+        """Write all blocks but the last to the client, or raise `SchemaNotSatisfied` in place of the last one."""
+        block = await self._stream.pump(call)
+        await self._check()
+        return block
+
+    async def _check(self) -> None:
+        bad = await violation_of(self._stream.contents(), self._checker, self._schema)
+        if bad is not None:
+            raise SchemaNotSatisfied(_FAILURE + bad[1])
+        self.is_whole = True
 
     def close(self) -> None:
         """Let the stream go."""

@@ -24,6 +24,7 @@ from aqueduct.wire.errors import render
 _LINGER_SECONDS = 5.0
 _KEEP_ALIVE_SECONDS = 75.0
 _MAX_TRAILERS = 16
+_OFFER_FIELDS = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 logger = structlog.get_logger(__name__)
 
@@ -137,9 +138,7 @@ class DownstreamProtocol(asyncio.Protocol):
             # Line ends before a request begin no message, and yet a client may not send them for ever.
             self._receiving_since = time.monotonic()
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._is_last = True  # what follows would be another protocol, which nobody agreed to
+            self._feed(data)
         except httptools.HttpParserError:
             self._take_rubbish()
         if not self._is_in_body and self._head_bytes > self._limits.max_header_bytes:
@@ -158,6 +157,27 @@ class DownstreamProtocol(asyncio.Protocol):
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _feed(self, data: bytes) -> None:
+        """Feed the parser; an offer of another protocol is not taken up, and the request is read as if without it.
+
+        Java's client makes one with its first request, body and all, but the parser takes the body for the other
+        protocol's: a parser of its own gets the same head without the offer.
+        """
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            rest = data[offer.args[0] :]
+        else:
+            return
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            self._take_rubbish()
+            return
+        fields = [field for field in self._headers if field[0] not in _OFFER_FIELDS]
+        head = b"%b %b HTTP/%b\r\n" % (method, self._url, self._parser.get_http_version().encode())
+        self._parser = httptools.HttpRequestParser(self)
+        self._feed(b"%b%b\r\n%b" % (head, header_lines(fields), rest))
 
     # What the parser tells.
 
@@ -186,9 +206,9 @@ class DownstreamProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer, or have the request wait until those before it have been answered."""
-        self._is_in_body = True
-        if self._is_last:
+        if self._is_last or self._parser.should_upgrade():
             return
+        self._is_in_body = True
         limits = self._limits
         if len(self._headers) > limits.max_header_count or (
             self._head_bytes > limits.max_header_bytes and self._exact_head_bytes() > limits.max_header_bytes
@@ -201,7 +221,7 @@ class DownstreamProtocol(asyncio.Protocol):
         call.query = query
         is_current = parser.get_http_version() == "1.1"
         call.is_chunkable = is_current
-        call.keeps_alive = is_current and parser.should_keep_alive() and not parser.should_upgrade()
+        call.keeps_alive = is_current and parser.should_keep_alive()
         self._is_last = not call.keeps_alive
         call.expects_continue = is_current and call.headers.get(b"expect", b"").lower() == b"100-continue"
         if self._answering is None:

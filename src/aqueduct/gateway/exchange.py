@@ -12,6 +12,7 @@ from typing_extensions import override
 from aqueduct.domain.model import Target
 from aqueduct.errors import UpstreamError
 from aqueduct.gateway.attempt import Attempt
+from aqueduct.gateway.call import Call
 from aqueduct.providers.base import Answer, Event, StreamReader
 from aqueduct.upstream.connection import UpstreamResponse
 from aqueduct.wire.sse import DONE, encode_event
@@ -29,6 +30,9 @@ class Exchange(Protocol):
 
     async def read(self) -> bytes:
         """Return the next block; raise `UpstreamError` when the answer turns out not to be whole."""
+
+    async def pump(self, call: Call) -> bytes:
+        """Write all blocks but the last to the client, no faster than it reads; return the last. Raise as `read`."""
 
     def close(self) -> None:
         """Record what was used and let the upstream go, at once if it is not done; safe to call twice."""
@@ -59,6 +63,10 @@ class PlainExchange:
     async def read(self) -> bytes:
         """Return the whole body."""
         return self.answer.body
+
+    async def pump(self, call: Call) -> bytes:
+        """Return the one block."""
+        return await self.read()
 
     def close(self) -> None:
         """Nothing is left to let go of."""
@@ -114,45 +122,73 @@ class StreamExchange:
 
     async def begin(self) -> None:
         """Read up to the first event with content, which commits; until then every error is raised and free."""
-        while True:
-            events = await self._next_events()
-            self._held += events
-            if self.is_whole or (self._held and self._held[-1].is_content):
-                return
-            if self._error is not None:
-                raise self._error
+        held: list[Event] = []
+        while not self.is_whole and not (held and held[-1].is_content):
+            held += await self.read_events()
+        self._held = held
 
     async def read(self) -> bytes:
         """Return the events that have arrived, framed; wait if there are none."""
-        while True:
-            events = await self.read_events() if not self.is_whole or self._held else []
-            blocks = [encode_event(event.payload) for event in events if event.payload]
+        while not (block := self._frame(await self.read_events())):
+            pass
+        return block
+
+    async def pump(self, call: Call) -> bytes:
+        """Write events to the client as they arrive, from the upstream socket's own callback; return the last ones."""
+        last = b""
+
+        def take(data: bytes) -> bool:
+            nonlocal last
+            block = self._frame(self._decode(data))
             if self.is_whole:
-                blocks.append(DONE)
-            if blocks:
-                return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+                last = block
+            elif block:
+                call.write(block)
+            return not (self.is_whole or self._error or call.is_congested)
+
+        while not self.is_whole:
+            if self._error is not None:
+                raise self._error
+            if call.is_congested:
+                await call.drain()
+            try:
+                has_ended = await self._response.flow(take)
+            except UpstreamError as error:
+                self._error = error
+                raise
+            if has_ended:
+                take(b"")
+        return last
+
+    def _frame(self, events: list[Event]) -> bytes:
+        blocks = [encode_event(event.payload) for event in events if event.payload]
+        if self.is_whole:
+            blocks.append(DONE)
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
     async def read_events(self) -> list[Event]:
-        """Return the events that have arrived, held back ones first."""
-        if self._held:
+        """Return the events that have arrived, held back ones first; none once it is whole."""
+        if self._held or self.is_whole:
             events, self._held = self._held, []
             return events
         if self._error is not None:
             raise self._error
-        return await self._next_events()
-
-    async def _next_events(self) -> list[Event]:
-        """Read once and decode; an error waits until the events before it have been handed on."""
-        reader = self.reader
-        reader.pending = []
         try:
             data = await self._response.read()
+        except UpstreamError as error:
+            self._error = error
+            raise
+        return self._decode(data)
+
+    def _decode(self, data: bytes) -> list[Event]:
+        """Return the events that are now complete; an error waits until those before it have been handed on."""
+        reader = self.reader
+        try:
             events = reader.feed(data) if data else reader.finish()
         except UpstreamError as error:
             self._error = error
             events = reader.pending
-        if reader.is_done:
-            self.is_whole = True
+        self.is_whole = reader.is_done
         return events
 
     def close(self) -> None:

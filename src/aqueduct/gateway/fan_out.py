@@ -8,6 +8,7 @@ import msgspec
 
 from aqueduct.domain.model import Target
 from aqueduct.domain.usage import Units, sum_units
+from aqueduct.gateway.call import Call
 from aqueduct.gateway.exchange import SSE_TYPE, StreamExchange
 from aqueduct.providers.base import Answer, Event
 from aqueduct.wire.sse import DONE, encode_event
@@ -72,6 +73,16 @@ class FanOutExchange:
                 self.is_whole = True
                 blocks += self._ending()
         return b"".join(blocks)
+
+    async def pump(self, call: Call) -> bytes:
+        """Write all blocks but the last to the client, no faster than it reads."""
+        while True:
+            if call.is_congested:
+                await call.drain()
+            block = await self.read()
+            if self.is_whole:
+                return block
+            call.write(block)
 
     async def _arrived(self) -> AsyncIterator[tuple[int, list[Event]]]:
         """Wait until at least one stream has events; yield them by stream."""

@@ -27,11 +27,8 @@ class Relay:
             entry.status = 200
             if not exchange.is_whole:
                 self._commit(None)
-                while not exchange.is_whole:
-                    call.write(block)
-                    if call.is_congested:
-                        await call.drain()
-                    block = await exchange.read()
+                call.write(block)
+                block = await exchange.pump(call)
         finally:
             exchange.close()
         await self._ledger.settle(entry, FINISHED, finish_reason=exchange.finish_reason)

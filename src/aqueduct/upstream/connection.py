@@ -223,11 +223,8 @@ class Connection(asyncio.Protocol):
         if feed.buffered > self._limits.buffer_bytes and not self.is_reading_paused:
             self.is_reading_paused = True
             self._transport.pause_reading()
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._response.sink is None or not feed.pieces or not self._pour(self._response):
+            self._wake()
 
     @override
     def eof_received(self) -> None:
@@ -250,6 +247,21 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._is_writing_paused = False
         self._wake()
+
+    def _pour(self, response: "UpstreamResponse") -> bool:
+        """Hand what has arrived to the reader's sink; return whether the reader may sleep on."""
+        waiter, sink = self._waiter, response.sink
+        if waiter is None or waiter.done() or sink is None:  # the reader is awake, and only waits for its turn
+            return False
+        self._deadline = min(self._loop.time() + response.idle_seconds, self._total_at)
+        try:
+            goes_on = sink(self.feed.take())
+        except Exception as bug:  # noqa: BLE001 -- for the one who waits to raise, not for the event loop
+            waiter.set_exception(bug)
+            return True
+        if not goes_on:
+            response.sink = None
+        return goes_on and not self.feed.is_whole
 
     def _lose(self) -> None:
         begun = self.feed.has_begun
@@ -318,12 +330,13 @@ def _is_orderly(transport: asyncio.Transport) -> bool:
 class UpstreamResponse:
     """An answer whose final head is there; its reader closes it, whatever happens."""
 
-    __slots__ = ("_connection", "_first_byte_at", "_idle_seconds", "headers", "status")
+    __slots__ = ("_connection", "_first_byte_at", "headers", "idle_seconds", "sink", "status")
 
     def __init__(self, connection: Connection, idle_seconds: float) -> None:
         self._connection: Connection | None = connection
-        self._idle_seconds = idle_seconds
         self._first_byte_at: float | None = None
+        self.idle_seconds = idle_seconds
+        self.sink: Callable[[bytes], bool] | None = None
         self.status = 0
         self.headers: Headers = ()
 
@@ -362,14 +375,45 @@ class UpstreamResponse:
             if connection.failure is not None:
                 raise connection.failure
             if not deadline:
-                deadline = self._first_byte_at or connection.now() + self._idle_seconds
-            try:
-                await connection.arrival(deadline, "the answer stalled")
-            except BaseException:
-                self._break_off()
-                raise
-            if self._connection is None:  # closed meanwhile: the connection may already serve somebody else
-                raise UpstreamUnreachable("the answer was closed")
+                deadline = self._first_byte_at or connection.now() + self.idle_seconds
+            await self._arrival(connection, deadline)
+
+    async def flow(self, sink: Callable[[bytes], bool]) -> bool:
+        """Hand all that arrives to `sink`, straight from the socket's callback, until `sink` returns False.
+
+        That spares a stream waking a task for each of its events. Returns whether the body has ended; raises as `read`.
+        """
+        connection = self._connection
+        if connection is None:
+            raise UpstreamUnreachable("the answer was closed")
+        feed = connection.feed
+        while True:
+            if feed.pieces:
+                data = feed.take()
+                if connection.is_reading_paused:
+                    connection.resume()
+                if not sink(data):
+                    return False
+            elif feed.is_whole:
+                return True
+            elif connection.failure is not None:
+                raise connection.failure
+            else:
+                self.sink = sink
+                await self._arrival(connection, connection.now() + self.idle_seconds)
+                if self.sink is None:
+                    return False
+                self.sink = None
+
+    async def _arrival(self, connection: Connection, deadline: float) -> None:
+        """Wait for what happens next; give the connection up where nobody waits any more."""
+        try:
+            await connection.arrival(deadline, "the answer stalled")
+        except BaseException:
+            self._break_off()
+            raise
+        if self._connection is None:  # closed meanwhile: the connection may already serve somebody else
+            raise UpstreamUnreachable("the answer was closed")
 
     def _break_off(self) -> None:
         """Close the socket, unless the answer was closed meanwhile: it may already serve somebody else."""

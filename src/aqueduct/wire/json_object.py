@@ -14,7 +14,7 @@ from aqueduct.errors import InvalidRequest
 MAX_DEPTH = 128
 """How deep objects and arrays may nest; parsers behind us give up at different depths."""
 
-MAX_CONTAINERS = 1_000_000
+MAX_CONTAINERS = 200_000
 """How many objects and arrays a body may hold: each costs a hundred times its two bytes once it is parsed."""
 
 _SPLIT_BYTES = 1 << 16
