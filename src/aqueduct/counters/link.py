@@ -207,7 +207,7 @@ class Link:
 
 
 def _open_pool(url: str) -> ConnectionPool:
-    """Understand the URL; raise `ConfigurationError` when it is not one, without showing it, for it may hold a secret."""
+    """Understand the URL; raise `ConfigurationError`, without showing it, when it is not one."""
     # The same protocol by another name.
     for name, known_name in (("valkey://", "redis://"), ("valkeys://", "rediss://")):
         if url.startswith(name):

@@ -79,7 +79,9 @@ async def test_the_answer_says_how_every_count_stands(counters: Counters, clock:
 
 async def test_a_settlement_replaces_what_was_reserved(counters: Counters, clock: Clock) -> None:
     async with counters:
-        reservation = await granted(counters, Window("input", 100, 30), Window("output", 100, 90), Window("requests", 9))
+        reservation = await granted(
+            counters, Window("input", 100, 30), Window("output", 100, 90), Window("requests", 9)
+        )
         clock.advance(20)
         counters.settle(reservation, (50, 10, 1))
         claims = (Window("input", 100, 0), Window("output", 100, 0), Window("requests", 9, 0))
@@ -146,7 +148,7 @@ def test_a_claim_that_makes_no_sense_is_a_bug() -> None:
         lambda: Place("key", -1),
         lambda: Budget("key", MAX_LIMIT + 1, 0),
     ):
-        with pytest.raises(ValueError, match="between 0 and|seconds long"):
+        with pytest.raises(ValueError, match=r"between 0 and|seconds long"):
             claim()
 
 
