@@ -65,7 +65,11 @@ class ValkeyCounters(Counters):
         self._tasks = [
             self._group.create_task(work) for work in (self._link.run(), self._renew_for_ever(), self._settling.run())
         ]
-        await self._link.first_attempt()
+        try:
+            await self._link.first_attempt()
+        except asyncio.CancelledError:
+            await self._end()
+            raise
         return self
 
     @override
@@ -73,9 +77,7 @@ class ValkeyCounters(Counters):
         with contextlib.suppress(CountersUnavailable):
             # What is answered last tells that everything before it was.
             await self._ask(Question("renew", [], f"{self._now()} 0 0"))
-        for task in self._tasks:
-            task.cancel()
-        await self._group.__aexit__(None, None, None)
+        await self._end()
 
     @override
     async def reserve(self, claims: Sequence[Claim], *, wait_seconds: float = 0.0) -> Answer:
@@ -136,6 +138,11 @@ class ValkeyCounters(Counters):
 
     def _now(self) -> str:
         return "-" if self._clock is None else str(self._clock())
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self._group.__aexit__(None, None, None)
 
     async def _reserve_once(self, claims: Sequence[Claim]) -> Answer:
         keys, words = self._keys.of_reserving(claims)
