@@ -1,8 +1,8 @@
 """One connection to a Valkey server, shared by all calls of the process: sent in batches, answered in order.
 
 redis-py makes the connection (TLS, authentication, database) and reads from it. Its pool is not used: one connection
-that is written once in a turn of the event loop costs a quarter of one borrowed for each call, and a call that its caller
-gave up does not have to close it, for the answer still has a place in the order. What breaks the order ends the
+that is written once in a turn of the event loop costs a quarter of one borrowed for each call, and a call that its
+caller gave up does not have to close it, for the answer still has a place in the order. What breaks the order ends the
 connection, with every call on it.
 """
 
