@@ -26,7 +26,8 @@ Code raises; only `wire/errors.py` renders. No message may hold a credential, an
     │   ├── Overloaded                503
     │   ├── Draining                  503
     │   ├── JournalUnavailable        503
-    │   └── TokenCheckUnavailable     503
+    │   ├── TokenCheckUnavailable     503
+    │   └── CountersUnavailable       503
     ├── UpstreamError                 one attempt failed: never shown verbatim
     │   ├── UpstreamRejected          the upstream refused the request itself: 400, 413, 422, content policy
     │   ├── UpstreamRateLimited       429
@@ -232,6 +233,15 @@ class TokenCheckUnavailable(RequestError):
     type = "service_unavailable_error"
     code = "authentication_unavailable"
     retry_after_seconds = 5.0
+
+
+class CountersUnavailable(RequestError):
+    """The server that counts for limits and budgets does not answer, and nothing is served uncounted."""
+
+    status = 503
+    type = "service_unavailable_error"
+    code = "limits_unavailable"
+    retry_after_seconds = 1.0
 
 
 class UpstreamError(AqueductError):

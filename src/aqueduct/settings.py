@@ -68,6 +68,11 @@ class Settings(BaseModel):
     database_url: SecretStr | None = None
     """Where the database is; None is SQLite in the data directory."""
     valkey_url: SecretStr | None = None
+    """The server that counts for limits and budgets; None counts in this process."""
+    limits_without_counters: Literal["open", "closed"] = "open"
+    """Whether requests that fall under limits are served or refused while that server is away."""
+    budgets_without_counters: Literal["open", "closed"] = "closed"
+    """The same of requests that fall under a hard budget."""
     config_file: Path | None = None
     """`aqueduct.yaml`; None serves the embedded model alone."""
 

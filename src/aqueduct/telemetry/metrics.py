@@ -10,3 +10,12 @@ REFUSED_CREDENTIALS = Counter(
 CONFIG_IS_REFUSED = Gauge(
     "aqueduct_config_is_refused", "1 while the config file as it is now was refused and the one before it is in force."
 )
+COUNTERS_ARE_AWAY = Gauge(
+    "aqueduct_counters_are_away",
+    "1 while there is no connection to the Valkey server that counts for limits and budgets.",
+)
+REQUESTS_WITHOUT_COUNTERS = Counter(
+    "aqueduct_requests_without_counters_total",
+    "Requests whose limits or budgets could not be checked, by whether they were served uncounted or refused.",
+    ["outcome"],
+)

@@ -1,0 +1,88 @@
+"""What counters answer to a claim: a reservation, a refusal, or that they do not know a budget yet."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from aqueduct.counters.claims import Claim, Place
+
+PLACE_WAIT_SECONDS = 1.0
+"""When to ask again for a place: nobody knows when one will be given back."""
+MILLISECONDS = 1000
+
+
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """How a claim's count stands after the answer, for the `x-ratelimit` headers.
+
+    `reset_seconds` is how long until nothing is used any more if nothing else comes; None where time alone changes
+    nothing (places, budgets).
+    """
+
+    limit: int
+    remaining: int
+    reset_seconds: float | None
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A claim that does not fit, and after how many seconds it would; None is never."""
+
+    claim: Claim
+    wait_seconds: float | None
+
+
+class Reservation(msgspec.Struct):
+    """All claims, granted; it is settled exactly once.
+
+    One that no counters made reserves nothing: it is for a request that is served while they are away, and all that is
+    settled of it is what its budgets spent.
+    """
+
+    claims: Sequence[Claim]
+    standings: Sequence[Standing] = ()
+    is_settled: bool = False
+
+    def end(self, amounts: Sequence[int]) -> None:
+        """Take note that it is being settled. Raises `RuntimeError` the second time, `ValueError` on a wrong amount."""
+        if self.is_settled:
+            raise RuntimeError("a reservation is settled once")
+        if len(amounts) != len(self.claims) or min(amounts, default=0) < 0:
+            raise ValueError("a settlement has one amount for each claim, none below zero")
+        self.is_settled = True
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Nothing was reserved, because the `refused` claims do not fit; the standings are of all claims, in order."""
+
+    standings: Sequence[Standing]
+    refused: Sequence[Refused]
+
+    @property
+    def wait_seconds(self) -> float | None:
+        """The longest of the waits; None when one of the claims will never fit."""
+        waits = [each.wait_seconds for each in self.refused]
+        return None if None in waits else max(wait for wait in waits if wait is not None)
+
+    @property
+    def is_for_a_place(self) -> bool:
+        """Whether only places are missing, so that waiting for one may help."""
+        return all(type(each.claim) is Place and each.wait_seconds is not None for each in self.refused)
+
+
+class Unseeded(msgspec.Struct, frozen=True):
+    """Nothing was reserved, because it is not known how much of these budgets (their keys) is spent: `seed` them."""
+
+    keys: Sequence[str]
+
+
+Answer: TypeAlias = Reservation | Refusal | Unseeded
+
+
+def window_standing(limit: int, used: int, reset_ms: int) -> Standing:
+    """Describe a window of which `used` is used."""
+    return Standing(limit, max(limit - used, 0), reset_ms / MILLISECONDS)
+
+
+def lasting_standing(limit: int, used: int) -> Standing:
+    """Describe a count that time does not change."""
+    return Standing(limit, max(limit - used, 0), None)

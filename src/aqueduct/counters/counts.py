@@ -1,0 +1,165 @@
+"""The three kinds of count, in memory. Times are in milliseconds of one clock that never goes back."""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from aqueduct.counters.answers import MILLISECONDS, PLACE_WAIT_SECONDS, Standing, lasting_standing
+from aqueduct.counters.claims import Budget, Place, Window
+
+if TYPE_CHECKING:
+    from aqueduct.counters.line import Waiter
+
+BUDGET_IDLE_MS = 3_600_000
+"""After how long without a claim a budget is dropped, to be seeded again when it is claimed once more."""
+
+_DROPPED = -1
+
+Cell = list[int]
+"""The second that it counts for, and how much was used in it."""
+
+
+class WindowCount:
+    """How much was used in each second, from the oldest that still counts, and their sum.
+
+    A second counts until it lies outside of the window with its last moment too: no span of the window's length, begun
+    at any moment, ever holds more than was let through.
+    """
+
+    __slots__ = ("_asked_in", "_cells", "_seconds", "used")
+
+    def __init__(self, seconds: int) -> None:
+        self.used = 0
+        self._seconds = seconds
+        self._asked_in = 0
+        self._cells: deque[Cell] = deque()
+
+    def has_room(self, claim: Window, now_ms: int, ticket: int = 0) -> bool:
+        """Forget what is outside of the window, and say whether the amount fits into it."""
+        cells = self._cells
+        self._asked_in = second = now_ms // MILLISECONDS
+        first = second - self._seconds
+        while cells and cells[0][0] < first:
+            cell = cells.popleft()
+            self.used -= cell[1]
+            cell[0] = _DROPPED
+        return self.used + claim.amount <= claim.limit
+
+    def take(self, claim: Window, now_ms: int) -> Cell:
+        """Add the amount to this second, and return where it went."""
+        self.used += claim.amount
+        second = now_ms // MILLISECONDS
+        cells = self._cells
+        if cells and cells[-1][0] == second:
+            cell = cells[-1]
+            cell[1] += claim.amount
+        else:
+            cell = [second, claim.amount]
+            cells.append(cell)
+        return cell
+
+    def settle(self, claim: Window, cell: Cell, amount: int, now_ms: int) -> None:
+        """Correct the amount, if its second still counts."""
+        difference = amount - claim.amount
+        if difference and cell[0] >= now_ms // MILLISECONDS - self._seconds:
+            cell[1] += difference
+            self.used += difference
+
+    def wait_seconds(self, claim: Window, now_ms: int) -> float | None:
+        """Return after how long the amount would fit; None for one over the limit itself."""
+        if claim.amount > claim.limit:
+            return None
+        excess = self.used + claim.amount - claim.limit
+        for second, amount in self._cells:
+            excess -= amount
+            if excess <= 0:
+                return self._until_dropped(second, now_ms) / MILLISECONDS
+        raise AssertionError("the cells hold what is used")
+
+    def standing(self, claim: Window, now_ms: int) -> Standing:
+        """Describe the window as it is now."""
+        used, limit = self.used, claim.limit
+        reset_ms = (self._cells[-1][0] + self._seconds + 1) * MILLISECONDS - now_ms if used else 0
+        return Standing(limit, limit - used if used < limit else 0, reset_ms / MILLISECONDS)
+
+    def is_idle(self, now_ms: int) -> bool:
+        """Whether no second counts any more; a count that was just made is not idle."""
+        return self._until_dropped(self._asked_in, now_ms) <= 0
+
+    def _until_dropped(self, second: int, now_ms: int) -> int:
+        return (second + self._seconds + 1) * MILLISECONDS - now_ms
+
+
+class PlaceCount:
+    """How many places are taken, and who waits in line for one."""
+
+    __slots__ = ("held", "waiters")
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.waiters: list[Waiter] = []
+
+    def has_room(self, claim: Place, now_ms: int, ticket: int) -> bool:
+        """Whether a place is free for the holder of the ticket: nobody before him waits for it."""
+        return self.held < claim.limit and not (self.waiters and self.waiters[0].ticket < ticket)
+
+    def take(self, claim: Place, now_ms: int) -> None:
+        """Take a place."""
+        self.held += 1
+
+    def settle(self, claim: Place, hold: None, amount: int, now_ms: int) -> None:
+        """Give the place back."""
+        self.held -= 1
+
+    def wait_seconds(self, claim: Place, now_ms: int) -> float | None:
+        """Return when to ask again; None where there are no places at all."""
+        return PLACE_WAIT_SECONDS if claim.limit else None
+
+    def standing(self, claim: Place, now_ms: int) -> Standing:
+        """Describe the places as they are now."""
+        return lasting_standing(claim.limit, self.held)
+
+
+class BudgetCount:
+    """How much is spent (None: not known yet) and reserved."""
+
+    __slots__ = ("_asked_at", "reserved", "spent")
+
+    def __init__(self, now_ms: int) -> None:
+        self.spent: int | None = None
+        self.reserved = 0
+        self._asked_at = now_ms
+
+    def has_room(self, claim: Budget, now_ms: int, ticket: int = 0) -> bool:
+        """Whether the amount fits, or the budget is soft."""
+        self._asked_at = now_ms
+        return not claim.is_hard or self._used + claim.amount <= claim.limit
+
+    def take(self, claim: Budget, now_ms: int) -> None:
+        """Reserve the amount."""
+        self.reserved += claim.amount
+
+    def settle(self, claim: Budget, hold: None, amount: int, now_ms: int) -> None:
+        """Turn what was reserved into what is spent."""
+        self.reserved -= claim.amount
+        self.spend(amount)
+
+    def spend(self, amount: int) -> None:
+        """Spend without a reservation; a budget that is to be seeded hears of it from whoever seeds it."""
+        if self.spent is not None:
+            self.spent += amount
+
+    def wait_seconds(self, claim: Budget, now_ms: int) -> float | None:
+        """Return None: no budget comes back by waiting."""
+        return None
+
+    def standing(self, claim: Budget, now_ms: int) -> Standing:
+        """Describe the budget as it is now."""
+        return lasting_standing(claim.limit, self._used)
+
+    def is_idle(self, now_ms: int) -> bool:
+        """Whether nothing is reserved and nobody asked for a long time."""
+        return not self.reserved and now_ms - self._asked_at >= BUDGET_IDLE_MS
+
+    @property
+    def _used(self) -> int:
+        return (self.spent or 0) + self.reserved

@@ -1,0 +1,48 @@
+-- Replaces what was reserved by the truth.
+--
+-- ARGV[1]: now in milliseconds or "-", whether it is the first time that the settlement is sent (1) or not (0); then four
+-- words a claim, by kind:
+--   w, the second it went to, the window's seconds, by how much more or less was used
+--   p, the reservation's id
+--   b, the reservation's id, what was reserved, what was spent
+--   s, (a budget in which nothing was reserved), what was spent
+-- KEYS: one a claim; for `b` two, what is spent and who reserved.
+--
+-- The second time, only what tells by itself that the first was not carried out is done: a budget in which the
+-- reservation still stands. So nothing is counted twice; a window keeps the estimate, which it forgets by itself.
+
+local words = {}
+for word in string.gmatch(ARGV[1], '%S+') do words[#words + 1] = word end
+local now = tonumber(words[1])
+if not now then now = redis.call('TIME')[1] * 1000 end
+local is_first = words[2] == '1'
+
+local function spend(key, amount)
+  -- A budget that is to be seeded hears of it from whoever seeds it.
+  if redis.call('HEXISTS', key, 'spent') == 1 then redis.call('HINCRBY', key, 'spent', amount) end
+end
+
+local index = 1
+for word = 3, #words, 4 do
+  local kind, key = words[word], KEYS[index]
+  local one, two, three = words[word + 1], words[word + 2], words[word + 3]
+  index = index + 1
+  if kind == 'w' then
+    local second = tonumber(one)
+    local first = redis.call('HGET', key, 'first')
+    if is_first and first and second >= tonumber(first) and second >= math.floor(now / 1000) - two then
+      redis.call('HINCRBY', key, one, three)
+      redis.call('HINCRBY', key, 'sum', three)
+    end
+  elseif kind == 'p' then
+    redis.call('ZREM', key, one)
+  elseif kind == 'b' then
+    local stood = redis.call('ZREM', KEYS[index], two .. ':' .. one)
+    index = index + 1
+    if stood == 1 then redis.call('HINCRBY', key, 'reserved', '-' .. two) end
+    if is_first or stood == 1 then spend(key, three) end
+  elseif is_first then
+    spend(key, one)
+  end
+end
+return 1

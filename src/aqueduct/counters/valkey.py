@@ -1,0 +1,185 @@
+"""Counters that all gateways with one Valkey server share: a script a step, and one round trip.
+
+What a gateway reserved lapses at the server when it is not renewed, so that one that was killed holds nothing for ever.
+A settlement is owed no answer: it goes out with everything else of the same turn of the event loop, and one that may
+not have arrived is sent again.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+from typing_extensions import override
+
+from aqueduct.counters.answers import MILLISECONDS, Answer, Refusal, Reservation
+from aqueduct.counters.claims import Budget, Claim, Window
+from aqueduct.counters.contract import Counters
+from aqueduct.counters.counts import BUDGET_IDLE_MS
+from aqueduct.counters.link import Link
+from aqueduct.counters.settling import Settling
+from aqueduct.counters.valkey_calls import RESERVED, SCRIPTS, Held, Keys, Question, read_refusal, read_reservation
+from aqueduct.errors import CountersUnavailable
+
+TIMEOUT_SECONDS = 0.05
+LIFE_SECONDS = 30.0
+"""For how long a place and reserved money are held without being renewed, which is done three times as often."""
+
+_RENEWED_AT_ONCE = 100
+_FIRST_PAUSE_SECONDS = 0.01
+_LONGEST_PAUSE_SECONDS = 0.25
+
+
+class ValkeyCounters(Counters):
+    """Counts at the server that `url` names (`redis://`, `valkey://`, `rediss://`, `unix://`).
+
+    `prefix` parts installations that share a server. `clock` (milliseconds) replaces the server's clock, in tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        life_seconds: float = LIFE_SECONDS,
+        prefix: str = "aqueduct",
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self._link = Link(url, SCRIPTS, timeout_seconds)
+        self._life_seconds = life_seconds
+        self._keys = Keys(prefix)
+        self._clock = clock
+        self._ids = map(f"{secrets.token_hex(6)}-{{:x}}".format, itertools.count())
+        self._live: dict[str, Held] = {}
+        self._settling = Settling(self._link, self._keys, self._now)
+        self._group = asyncio.TaskGroup()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @override
+    async def __aenter__(self) -> Self:
+        """Begin to connect, and wait until that worked or failed for the first time."""
+        await self._group.__aenter__()
+        self._tasks = [
+            self._group.create_task(work) for work in (self._link.run(), self._renew_for_ever(), self._settling.run())
+        ]
+        try:
+            await self._link.first_attempt()
+        except asyncio.CancelledError:
+            await self._end()
+            raise
+        return self
+
+    @override
+    async def __aexit__(self, *exc_info: object) -> None:
+        with contextlib.suppress(CountersUnavailable):
+            # What is answered last tells that everything before it was.
+            await self._ask(Question("renew", [], f"{self._now()} 0 0"))
+        await self._end()
+
+    @override
+    async def reserve(self, claims: Sequence[Claim], *, wait_seconds: float = 0.0) -> Answer:
+        answer = await self._reserve_once(claims)
+        if wait_seconds <= 0:
+            return answer
+        loop = asyncio.get_running_loop()
+        end_at = loop.time() + wait_seconds
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        while type(answer) is Refusal and answer.is_for_a_place and (left_seconds := end_at - loop.time()) > 0:
+            # With jitter, so that those who wait for one place do not all ask at once.
+            jitter = random.uniform(0.5, 1.0)  # noqa: S311 -- nothing is kept secret by it
+            await asyncio.sleep(min(left_seconds, pause_seconds * jitter))
+            pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+            answer = await self._reserve_once(claims)
+        return answer
+
+    @override
+    def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
+        reservation.end(amounts)
+        if isinstance(reservation, Held):
+            self._live.pop(reservation.id, None)
+            self._settling.settle(reservation, amounts)
+            return
+        for claim, amount in zip(reservation.claims, amounts, strict=True):
+            if type(claim) is Budget and amount:
+                self._settling.spend(claim.key, amount)
+
+    @override
+    def release(self, reservation: Reservation) -> None:
+        self.settle(reservation, [0] * len(reservation.claims))
+
+    @override
+    async def seed(self, key: str, spent: int) -> bool:
+        return bool(await self._seed(key, str(spent)))
+
+    @override
+    async def forget(self, key: str) -> None:
+        await self._seed(key, "-")
+
+    async def renew(self) -> None:
+        """Say of everything that is reserved that this gateway is alive."""
+        waiting = list(self._live.values())
+        while waiting:
+            keys: list[str] = []
+            members: list[str] = []
+            for held in waiting[:_RENEWED_AT_ONCE]:
+                more_keys, more_members = self._keys.of_renewing(held)
+                keys += more_keys
+                members += more_members
+            del waiting[:_RENEWED_AT_ONCE]
+            call = Question("renew", keys, f"{self._now()} {self._life_ms} {BUDGET_IDLE_MS} {' '.join(members)}")
+            await self._ask(call)
+
+    @property
+    def _life_ms(self) -> int:
+        return int(self._life_seconds * MILLISECONDS)
+
+    def _now(self) -> str:
+        return "-" if self._clock is None else str(self._clock())
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self._group.__aexit__(None, None, None)
+
+    async def _reserve_once(self, claims: Sequence[Claim]) -> Answer:
+        keys, words = self._keys.of_reserving(claims)
+        reservation_id = next(self._ids)
+
+        def give_back(reply: Sequence[int]) -> None:
+            if reply[0] == RESERVED:
+                held = read_reservation(claims, reservation_id, reply)
+                self._settling.settle(held, [0] * len(claims))
+
+        argument = f"{self._now()} {reservation_id} {self._life_ms} {BUDGET_IDLE_MS} {words}"
+        call = Question("reserve", keys, argument, give_back)
+        self._link.send(call)
+        try:
+            reply = await call.reply
+        except asyncio.CancelledError:
+            if not call.reply.cancelled() and call.reply.exception() is None:
+                # The answer was there, but its caller was cancelled before he could take it.
+                give_back(call.reply.result())
+            raise
+        if reply[0] != RESERVED:
+            return read_refusal(claims, reply)
+        held = read_reservation(claims, reservation_id, reply)
+        if any(type(claim) is not Window for claim in claims):
+            self._live[reservation_id] = held
+        return held
+
+    async def _seed(self, key: str, spent: str) -> int:
+        call = Question("seed", [self._keys.spent + key], f"{spent} {BUDGET_IDLE_MS}")
+        return int(await self._ask(call))
+
+    async def _ask(self, call: Question) -> Any:
+        self._link.send(call)
+        return await call.reply
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._life_seconds / 3)
+            with contextlib.suppress(CountersUnavailable):
+                await self.renew()
