@@ -11,7 +11,7 @@ from rich.table import Table
 from aqueduct.cli.session import in_workspace, note, show
 from aqueduct.control.api_tokens import CreatedToken
 from aqueduct.control.periods import parse_duration, parse_expiry
-from aqueduct.domain.principal import ApiToken
+from aqueduct.domain.api_token import ApiToken
 from aqueduct.errors import InvalidValue
 
 commands = typer.Typer(help="API tokens: what clients authenticate with.", no_args_is_help=True)

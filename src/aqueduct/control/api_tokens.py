@@ -9,9 +9,10 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aqueduct.domain.principal import ApiToken
+from aqueduct.domain.api_token import ApiToken
 from aqueduct.errors import AlreadyExists, InvalidValue, NotFound
 from aqueduct.storage import api_tokens
+from aqueduct.storage.api_tokens import API_TOKENS
 from aqueduct.storage.database import Database
 from aqueduct.storage.keys import KeyRing
 from aqueduct.storage.revision import Revision
@@ -66,7 +67,7 @@ class ApiTokens:
         )
         try:
             async with self._database.writing() as connection:
-                await api_tokens.add(connection, api_token, self._keys.digest(value))
+                await api_tokens.add(connection, [(api_token, self._keys.digest(value))])
         except IntegrityError:
             raise AlreadyExists(
                 f"There is already a token named `{name}`. Choose another name, or rotate or revoke that one."
@@ -77,7 +78,7 @@ class ApiTokens:
     async def list(self) -> list[ApiToken]:
         """Return every token, the oldest first, revoked and expired ones too."""
         async with self._database.reading() as connection:
-            return await api_tokens.everything(connection)
+            return await API_TOKENS.select(connection)
 
     async def rotate(self, name_or_id: str, *, grace_seconds: float = 0.0) -> CreatedToken:
         """Give a token a new value; the old one works for `grace_seconds` more.
@@ -88,7 +89,8 @@ class ApiTokens:
         now = self._now()
         value = new_value()
         async with self._database.writing() as connection:
-            api_token = msgspec.structs.replace(await require_live(connection, name_or_id), hint=hint(value))
+            found = await require_live(connection, name_or_id)
+            api_token = msgspec.structs.replace(found, hint=hint(value), version=found.version + 1)
             digest = self._keys.digest(value)
             await api_tokens.replace_value(
                 connection, api_token, digest, rotated_at=now, previous_expires_at=now + grace_seconds
@@ -101,14 +103,15 @@ class ApiTokens:
         now = self._now()
         async with self._database.writing() as connection:
             api_token = await require_live(connection, name_or_id)
-            await api_tokens.revoke(connection, api_token.id, now)
+            await API_TOKENS.close(connection, "revoked_at", now, id=api_token.id)
         self._revision.bump()
-        return msgspec.structs.replace(api_token, revoked_at=now)
+        return msgspec.structs.replace(api_token, revoked_at=now, version=api_token.version + 1)
 
 
 async def require_live(connection: AsyncConnection, name_or_id: str) -> ApiToken:
     """Return the token that is meant, or raise `NotFound`."""
-    api_token = await api_tokens.find(connection, name_or_id)
+    named = await api_tokens.find_live(connection, name_or_id)
+    api_token = named[0] if named else await API_TOKENS.find(connection, name_or_id)
     if api_token is None:
         raise NotFound(f"There is no token `{name_or_id}`. `aqueduct token list` shows them.")
     if api_token.revoked_at is not None:
