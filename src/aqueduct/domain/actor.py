@@ -2,7 +2,7 @@
 
 import msgspec
 
-from aqueduct.domain.identity import Rank, Role
+from aqueduct.domain.identity import Role
 from aqueduct.domain.principal import Principal
 
 
@@ -22,15 +22,6 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     led_team_ids: frozenset[str] = frozenset()
     scopes: frozenset[str] | None = None
     address: str | None = None
-
-    @property
-    def rank_anywhere(self) -> Rank:
-        """The highest rank that the actor has in any place."""
-        if self.role is Role.ADMIN:
-            return Rank.ADMIN
-        if self.role is Role.ORGANISATION_ADMIN:
-            return Rank.ORGANISATION_ADMIN
-        return Rank.TEAM_ADMIN if self.led_team_ids else Rank.MEMBER
 
 
 SYSTEM = Actor(kind="system", name="command line", role=Role.ADMIN)

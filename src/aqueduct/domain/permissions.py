@@ -9,7 +9,7 @@ import enum
 import msgspec
 
 from aqueduct.domain.actor import Actor
-from aqueduct.domain.identity import RANK_OF_ROLE, Rank, Role
+from aqueduct.domain.identity import Rank, Role
 from aqueduct.domain.scopes import Kind, covers, includes
 
 
@@ -135,11 +135,6 @@ def is_high_enough(standing: Standing, action: Action, resource: Resource) -> bo
 def rank_on(actor: Actor, resource: Resource) -> Rank:
     """Return the highest rank that the actor has on an object: what he sets there has it."""
     return max((RANKS.get(standing, Rank.MEMBER) for standing in standings(actor, resource)), default=Rank.MEMBER)
-
-
-def may_grant(actor: Actor, role: Role) -> bool:
-    """Whether the actor may make somebody this: nobody lifts another above himself."""
-    return actor.rank_anywhere >= max(RANK_OF_ROLE[role], Rank.ORGANISATION_ADMIN)
 
 
 def may_hand_out(actor: Actor, scopes: frozenset[str]) -> bool:
