@@ -23,6 +23,11 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[str] | None = None
     address: str | None = None
 
+    @property
+    def unscoped(self) -> "Actor":
+        """The same, as far as his role goes: for finding what an object is to be made of, not for touching it."""
+        return self if self.scopes is None else msgspec.structs.replace(self, scopes=None)
+
 
 SYSTEM = Actor(kind="system", name="command line", role=Role.ADMIN)
 """The command line: whoever can read the data directory can change it anyway."""

@@ -1,9 +1,9 @@
 """API tokens: the credential, as it is administered."""
 
-import msgspec
+from aqueduct.domain.versioned import Versioned
 
 
-class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
+class ApiToken(Versioned, frozen=True, kw_only=True):
     """An API token; its value is never kept.
 
     Instants are in seconds since the epoch. `allowed_models` are names or patterns with `*`; None allows every model.
@@ -14,7 +14,6 @@ class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     hint: str
-    created_at: float
     expires_at: float | None = None
     revoked_at: float | None = None
     allowed_models: tuple[str, ...] | None = None
@@ -26,7 +25,6 @@ class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
     ip_allow_list: tuple[str, ...] | None = None
     last_used_at: float | None = None
     created_by: str | None = None
-    version: int = 1
 
     def is_usable(self, now: float) -> bool:
         """Whether the token still opens the door at `now`."""

@@ -1,12 +1,11 @@
 """Who there is: organisations, their teams, users and service accounts, and what each may be.
 
-Instants are in seconds since the epoch. `version` rises by one with every change. What was deleted keeps its row, for
-the usage that names it.
+What was deleted keeps its row, for the usage that names it. Instants are in seconds since the epoch.
 """
 
 import enum
 
-import msgspec
+from aqueduct.domain.versioned import Versioned
 
 
 class Role(enum.StrEnum):
@@ -36,7 +35,7 @@ class Rank(enum.IntEnum):
 RANK_OF_ROLE = {Role.ADMIN: Rank.ADMIN, Role.ORGANISATION_ADMIN: Rank.ORGANISATION_ADMIN, Role.MEMBER: Rank.MEMBER}
 
 
-class Organisation(msgspec.Struct, frozen=True, kw_only=True):
+class Organisation(Versioned, frozen=True, kw_only=True):
     """A tenant: nothing of one is ever seen by another.
 
     `max_api_tokens_per_user` of None sets no quota; with `requires_terms` the newest terms of service must be accepted.
@@ -46,23 +45,19 @@ class Organisation(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     max_api_tokens_per_user: int | None = None
     requires_terms: bool = False
-    created_at: float
-    version: int = 1
     deleted_at: float | None = None
 
 
-class Team(msgspec.Struct, frozen=True, kw_only=True):
+class Team(Versioned, frozen=True, kw_only=True):
     """People of one organisation who work, and pay, together."""
 
     id: str
     organisation_id: str
     name: str
-    created_at: float
-    version: int = 1
     deleted_at: float | None = None
 
 
-class User(msgspec.Struct, frozen=True, kw_only=True):
+class User(Versioned, frozen=True, kw_only=True):
     """A person, in one organisation; `max_api_tokens` takes the place of the organisation's quota."""
 
     id: str
@@ -72,29 +67,23 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     role: Role = Role.MEMBER
     is_active: bool = True
     max_api_tokens: int | None = None
-    created_at: float
-    version: int = 1
     deleted_at: float | None = None
 
 
-class Membership(msgspec.Struct, frozen=True, kw_only=True):
+class Membership(Versioned, frozen=True, kw_only=True):
     """A user in a team."""
 
     team_id: str
     user_id: str
     organisation_id: str
     role: TeamRole = TeamRole.MEMBER
-    created_at: float
-    version: int = 1
 
 
-class ServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceAccount(Versioned, frozen=True, kw_only=True):
     """A program that calls in the name of a team."""
 
     id: str
     organisation_id: str
     team_id: str
     name: str
-    created_at: float
-    version: int = 1
     deleted_at: float | None = None

@@ -5,6 +5,7 @@ import enum
 import msgspec
 
 from aqueduct.domain.identity import Rank
+from aqueduct.domain.versioned import Versioned
 
 
 class SubjectType(enum.StrEnum):
@@ -32,7 +33,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str | None = None
 
 
-class Subjected(msgspec.Struct, frozen=True, kw_only=True):
+class Subjected(Versioned, frozen=True, kw_only=True):
     """What rules, limits and budgets share: their subject with its place, and the rank of who set them."""
 
     id: str
@@ -42,5 +43,3 @@ class Subjected(msgspec.Struct, frozen=True, kw_only=True):
     team_id: str | None = None
     user_id: str | None = None
     rank: Rank = Rank.ADMIN
-    created_at: float
-    version: int = 1

@@ -1,9 +1,9 @@
 """Webhooks: who is told of events, and how a receiver knows that it was us."""
 
-import msgspec
+from aqueduct.domain.versioned import Versioned
 
 
-class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+class Webhook(Versioned, frozen=True, kw_only=True):
     """An address that events are sent to; its secret is never part of this value. No `organisation_id`: of all."""
 
     id: str
@@ -11,5 +11,3 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     events: tuple[str, ...]
     is_active: bool = True
-    created_at: float
-    version: int = 1

@@ -55,6 +55,9 @@ async def read_page(
     """
     if not 1 <= listing.size <= MAX_SIZE:
         raise InvalidValue(f"A page has 1 to {MAX_SIZE} entries.")
+    texts = [listing.search or "", *(value for value in listing.filters.values() if isinstance(value, str))]
+    if not all(text.isprintable() for text in texts):
+        raise InvalidValue("A filter holds characters that nothing has.")
     name, is_descending = listing.sort.removeprefix("-"), listing.sort.startswith("-")
     if (unknown := {name, *listing.filters} - set(records.table.c.keys())) != set():
         raise InvalidValue(f"There is no `{min(unknown)}` to sort or filter by.")

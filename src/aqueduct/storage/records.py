@@ -48,6 +48,12 @@ class Records(Generic[Value]):
         row = (await connection.execute(sa.select(*self.columns).where(found))).mappings().first()
         return None if row is None else self.read(row)
 
+    async def lock(self, connection: AsyncConnection, *key: str) -> Value:
+        """Read one that is there, and keep other transactions from changing or locking it; SQLite has one writer."""
+        found = sa.and_(*(column == part for column, part in zip(self.key, key, strict=True)))
+        statement = sa.select(*self.columns).where(found).with_for_update()
+        return self.read((await connection.execute(statement)).mappings().one())
+
     async def select(self, connection: AsyncConnection, **columns: object) -> list[Value]:
         """Return all that have these values in these columns, in the order of their keys."""
         statement = sa.select(*self.columns).where(self.where(columns)).order_by(*self.key)

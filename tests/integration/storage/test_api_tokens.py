@@ -1,5 +1,6 @@
 """API tokens, from the use cases to the rows, and as the gateway finds them."""
 
+import dataclasses
 import time
 
 import pytest
@@ -7,6 +8,7 @@ import sqlalchemy as sa
 
 from aqueduct.control.api_tokens import ApiTokens
 from aqueduct.control.workspace import Workspace, create_workspace
+from aqueduct.domain.actor import SYSTEM
 from aqueduct.domain.principal import Principal
 from aqueduct.errors import AlreadyExists, InvalidValue, NotFound
 from aqueduct.settings import HashKey, Settings
@@ -48,8 +50,8 @@ async def test_every_change_raises_the_revision(workspace: Workspace) -> None:
     seen = [workspace.revision.read()]
     for change in (
         workspace.api_tokens.create("one"),
-        workspace.api_tokens.rotate("one"),
-        workspace.api_tokens.revoke("one"),
+        workspace.api_tokens.rotate(SYSTEM, "one"),
+        workspace.api_tokens.revoke(SYSTEM, "one"),
     ):
         await change
         seen.append(workspace.revision.read())
@@ -60,9 +62,9 @@ async def test_a_name_is_unique_among_live_tokens_and_free_again_after(workspace
     await workspace.api_tokens.create("one")
     with pytest.raises(AlreadyExists, match="already a token named `one`"):
         await workspace.api_tokens.create("one")
-    await workspace.api_tokens.revoke("one")
+    await workspace.api_tokens.revoke(SYSTEM, "one")
     await workspace.api_tokens.create("one")
-    assert len(await workspace.api_tokens.list()) == 2
+    assert len(await workspace.api_tokens.list(SYSTEM)) == 2
 
 
 @pytest.mark.parametrize("name", ["", " a", "a\nb", "tok_1", "x" * 101])
@@ -78,18 +80,18 @@ async def test_an_expiry_in_the_past_is_refused(workspace: Workspace) -> None:
 
 async def test_a_revoked_token_is_found_but_not_usable(workspace: Workspace) -> None:
     created = await workspace.api_tokens.create("one")
-    await workspace.api_tokens.revoke(created.api_token.id)
+    await workspace.api_tokens.revoke(SYSTEM, created.api_token.id)
     found = await find(workspace, created.value)
     assert found is not None
     assert not found.is_usable(time.time())
     for act in (workspace.api_tokens.revoke, workspace.api_tokens.rotate):
         with pytest.raises(NotFound):
-            await act("one")
+            await act(SYSTEM, "one")
 
 
 async def test_rotation_keeps_the_token_and_ends_the_old_value_at_once(workspace: Workspace) -> None:
     old = await workspace.api_tokens.create("one", allowed_models=["a"])
-    new = await workspace.api_tokens.rotate("one")
+    new = await workspace.api_tokens.rotate(SYSTEM, "one")
     assert (new.api_token.id, new.api_token.allowed_models) == (old.api_token.id, ("a",))
     assert new.api_token.hint != old.api_token.hint
     assert await find_id(workspace, new.value) == new.api_token.id
@@ -100,21 +102,21 @@ async def test_rotation_keeps_the_token_and_ends_the_old_value_at_once(workspace
 
 async def test_with_grace_the_old_value_works_until_it_ends(workspace: Workspace) -> None:
     now = 1_800_000_000.0
-    tokens = ApiTokens(workspace.database, workspace.keys, workspace.revision, clock=lambda: now)
+    tokens = ApiTokens(dataclasses.replace(workspace.registry, clock=lambda: now))
     old = await tokens.create("one", expires_at=now + 100)
-    await tokens.rotate("one", grace_seconds=60)
+    await tokens.rotate(SYSTEM, "one", grace_seconds=60)
     former = await find(workspace, old.value)
     assert former is not None
     assert former.expires_at == now + 60
-    await tokens.rotate("one", grace_seconds=1000)
+    await tokens.rotate(SYSTEM, "one", grace_seconds=1000)
     assert await find(workspace, old.value) is None
 
 
 async def test_grace_does_not_outlast_the_tokens_own_expiry(workspace: Workspace) -> None:
     now = 1_800_000_000.0
-    tokens = ApiTokens(workspace.database, workspace.keys, workspace.revision, clock=lambda: now)
+    tokens = ApiTokens(dataclasses.replace(workspace.registry, clock=lambda: now))
     old = await tokens.create("one", expires_at=now + 100)
-    await tokens.rotate("one", grace_seconds=1000)
+    await tokens.rotate(SYSTEM, "one", grace_seconds=1000)
     former = await find(workspace, old.value)
     assert former is not None
     assert former.expires_at == now + 100
