@@ -48,7 +48,7 @@ async def create_users(registry: Registry, actor: Actor, text: str, *, organisat
             wanted = NewUser(name=row["name"], email=row.get("email") or None, role=read_role(row))
             made = await users.add_new(change, wanted, within.id)
             for team in split(row.get("teams")):
-                await memberships.add_new(change, team, made.id)
+                await memberships.add_new(change, team, made.id, organisation=within.id)
             return made
 
         return await create_each(rows, create)

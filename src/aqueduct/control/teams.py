@@ -60,9 +60,13 @@ class Memberships(Aggregate[Membership]):
         async with self.registry.changing(actor, taken=self.taken) as change:
             return await self.add_new(change, team, user, role)
 
-    async def add_new(self, change: Change, team: str, user: str, role: TeamRole = TeamRole.MEMBER) -> Membership:
-        """Take a user in, in a transaction that is open."""
-        within = await Teams(self.registry).find(change.connection, change.actor.unscoped, team)
+    async def add_new(
+        self, change: Change, team: str, user: str, role: TeamRole = TeamRole.MEMBER, *, organisation: str | None = None
+    ) -> Membership:
+        """Take a user in, in a transaction that is open; `organisation` (its id) says where the team is looked for."""
+        within = await Teams(self.registry).find(
+            change.connection, change.actor.unscoped, team, organisation_id=organisation
+        )
         made = Membership(
             team_id=within.id,
             user_id=await self._find_user(change, within, user),
