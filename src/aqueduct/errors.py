@@ -7,7 +7,9 @@ Code raises; only `wire/errors.py` renders. No message may hold a credential, an
     ├── ControlError                  what a person asked for cannot be done: says why and what to do instead
     │   ├── InvalidValue
     │   ├── NotFound
-    │   └── AlreadyExists
+    │   ├── AlreadyExists
+    │   ├── NotAllowed                whoever asks may not do this
+    │   └── Stale                     somebody else has changed it since it was read
     ├── RequestError                  safe to show to the client: status, type, code, param
     │   ├── InvalidRequest            400
     │   ├── InvalidJsonSchema         400
@@ -68,6 +70,14 @@ class NotFound(ControlError):
 
 class AlreadyExists(ControlError):
     """The name is taken."""
+
+
+class NotAllowed(ControlError):
+    """Whoever asks may see this, but not do what he asked for."""
+
+
+class Stale(ControlError):
+    """The version that a change was made from is no longer the newest."""
 
 
 class RequestError(AqueductError):

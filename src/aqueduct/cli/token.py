@@ -11,7 +11,8 @@ from rich.table import Table
 from aqueduct.cli.session import in_workspace, note, show
 from aqueduct.control.api_tokens import CreatedToken
 from aqueduct.control.periods import parse_duration, parse_expiry
-from aqueduct.domain.principal import ApiToken
+from aqueduct.domain.actor import SYSTEM
+from aqueduct.domain.api_token import ApiToken
 from aqueduct.errors import InvalidValue
 
 commands = typer.Typer(help="API tokens: what clients authenticate with.", no_args_is_help=True)
@@ -37,7 +38,7 @@ def create(
 @commands.command("list")
 def list_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False) -> None:
     """Show every token; never a value."""
-    api_tokens = in_workspace(lambda workspace: workspace.api_tokens.list())
+    api_tokens = in_workspace(lambda workspace: workspace.api_tokens.list(SYSTEM))
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(api_tokens)).decode())
         return
@@ -57,14 +58,14 @@ def rotate(
 ) -> None:
     """Give a token a new value and print it, once, alone on standard output; all else about the token stays."""
     grace_seconds = 0.0 if grace is None else parse_duration(grace)
-    created = in_workspace(lambda workspace: workspace.api_tokens.rotate(name, grace_seconds=grace_seconds))
+    created = in_workspace(lambda workspace: workspace.api_tokens.rotate(SYSTEM, name, grace_seconds=grace_seconds))
     print_value(created, "Rotated")
 
 
 @commands.command("revoke")
 def revoke(name: Named) -> None:
     """Close a token for good, from the next request on."""
-    api_token = in_workspace(lambda workspace: workspace.api_tokens.revoke(name))
+    api_token = in_workspace(lambda workspace: workspace.api_tokens.revoke(SYSTEM, name))
     note(f"Revoked `{api_token.name}` ({api_token.id}).")
 
 

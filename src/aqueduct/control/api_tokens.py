@@ -1,24 +1,33 @@
-"""What can be done with API tokens: create, list, rotate, revoke."""
+"""What can be done with API tokens: make, list, change, rotate, regenerate, revoke."""
 
 import secrets
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 
 import msgspec
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from typing_extensions import override
 
-from aqueduct.domain.principal import ApiToken
-from aqueduct.errors import AlreadyExists, InvalidValue, NotFound
+from aqueduct.control.aggregate import Aggregate
+from aqueduct.control.owners import NewApiToken, find_owners, require_quota
+from aqueduct.control.patterns import check_patterns
+from aqueduct.control.registry import Change, new_id
+from aqueduct.domain.actor import SYSTEM, Actor
+from aqueduct.domain.api_token import ApiToken
+from aqueduct.domain.identity import RANK_OF_ROLE, Rank
+from aqueduct.domain.permissions import Action, Resource, may_hand_out
+from aqueduct.domain.scopes import SCOPES, Kind
+from aqueduct.errors import AlreadyExists, InvalidValue, NotAllowed
 from aqueduct.storage import api_tokens
-from aqueduct.storage.database import Database
-from aqueduct.storage.keys import KeyRing
-from aqueduct.storage.revision import Revision
+from aqueduct.storage.aggregates import BUDGETS, LIMITS, MODEL_RULES, USERS
+from aqueduct.storage.api_tokens import API_TOKENS
+from aqueduct.storage.pages import Listing
 
 PREFIX = "aq-"
 RANDOM_BYTES = 32
-ID_PREFIX = "tok_"
+MAX_NETWORKS = 100
+ALL = Listing(size=1000, with_ended=True)
 
 
 @dataclass(frozen=True)
@@ -29,99 +38,175 @@ class CreatedToken:
     value: str = field(repr=False)
 
 
-class ApiTokens:
-    """The use cases, on one database."""
+class ApiTokens(Aggregate[ApiToken]):
+    """The use cases on API tokens."""
 
-    def __init__(
-        self, database: Database, keys: KeyRing, revision: Revision, clock: Callable[[], float] = time.time
-    ) -> None:
-        self._database = database
-        self._keys = keys
-        self._revision = revision
-        self._clock = clock
-
-    def _now(self) -> float:
-        # To the microsecond, as it is stored: what is returned and what is read back are equal.
-        return round(self._clock(), 6)
+    records = API_TOKENS
+    kind = Kind.API_TOKEN
+    noun = "token"
+    prefix = "tok"
+    changeable = frozenset({"name", "expires_at", "allowed_models", "scopes", "ip_allow_list"})
+    ended = "revoked_at"
 
     async def create(
         self, name: str, *, expires_at: float | None = None, allowed_models: Sequence[str] | None = None
     ) -> CreatedToken:
+        """Make a token of the installation itself, as its command line does."""
+        allowed = None if allowed_models is None else tuple(allowed_models)
+        return await self.issue(SYSTEM, NewApiToken(name=name, expires_at=expires_at, allowed_models=allowed))
+
+    async def issue(self, actor: Actor, wanted: NewApiToken) -> CreatedToken:
         """Make a token.
 
-        Raises `AlreadyExists` when a live one has the name, `InvalidValue` for a bad name or an expiry in the past.
+        Raises `AlreadyExists` when a live one of the same owner has the name, `InvalidValue` for a value that cannot
+        be, an expiry in the past, or one token more than the user's quota.
         """
-        now = self._now()
-        check_name(name)
-        if expires_at is not None and expires_at <= now:
-            raise InvalidValue("The expiry has already passed. Give a later one, such as 30d.")
+        async with self.registry.changing(actor, taken=taken(wanted.name)) as change:
+            return await self.add_new(change, wanted)
+
+    async def add_new(self, change: Change, wanted: NewApiToken) -> CreatedToken:
+        """Add a token to a transaction."""
         value = new_value()
-        api_token = ApiToken(
-            id=ID_PREFIX + secrets.token_hex(8),
-            name=name,
+        owners = await find_owners(self.registry, change, wanted)
+        made = ApiToken(
+            id=new_id(self.prefix),
+            name=wanted.name,
             hint=hint(value),
-            created_at=now,
-            expires_at=None if expires_at is None else round(expires_at, 6),
-            allowed_models=None if allowed_models is None else tuple(allowed_models),
+            created_at=change.now,
+            expires_at=None if wanted.expires_at is None else round(wanted.expires_at, 6),
+            allowed_models=wanted.allowed_models,
+            scopes=tuple(sorted(set(wanted.scopes))),
+            ip_allow_list=wanted.ip_allow_list,
+            created_by=change.actor.id,
+            organisation_id=owners.organisation_id,
+            team_id=owners.team_id,
+            user_id=owners.user_id,
+            service_account_id=owners.service_account_id,
         )
-        try:
-            async with self._database.writing() as connection:
-                await api_tokens.add(connection, api_token, self._keys.digest(value))
-        except IntegrityError:
-            raise AlreadyExists(
-                f"There is already a token named `{name}`. Choose another name, or rotate or revoke that one."
-            ) from None
-        self._revision.bump()
-        return CreatedToken(api_token, value)
+        check_expiry(made.expires_at, change.now)
+        await self.check(change.connection, made)
+        await self.authorise(change, Action.CREATE, made)
+        self.require_scopes(change, made)
+        if made.user_id is not None:
+            await require_quota(change, made.user_id)
+        # The index would say so too, but end the whole transaction, and a bulk has more to say.
+        same = {"name": made.name, "user_id": made.user_id, "service_account_id": made.service_account_id}
+        if await self.records.count(change.connection, **same, revoked_at=None):
+            raise AlreadyExists(taken(made.name))
+        await api_tokens.add(change.connection, [(made, self.registry.keys.digest(value))])
+        await change.record("create", self.kind, None, made)
+        return CreatedToken(made, value)
 
-    async def list(self) -> list[ApiToken]:
-        """Return every token, the oldest first, revoked and expired ones too."""
-        async with self._database.reading() as connection:
-            return await api_tokens.everything(connection)
+    async def list(self, actor: Actor) -> list[ApiToken]:
+        """Return every token that the actor may see, the oldest first, revoked and expired ones too."""
+        return await self.everything(actor, ALL)
 
-    async def rotate(self, name_or_id: str, *, grace_seconds: float = 0.0) -> CreatedToken:
+    async def rotate(self, actor: Actor, reference: str, *, grace_seconds: float = 0.0) -> CreatedToken:
         """Give a token a new value; the old one works for `grace_seconds` more.
 
-        The token stays the same in every other way, so limits and usage go on. Raises `NotFound` when there is no
-        such token, or it is revoked.
+        The token stays the same in every other way, so limits and usage go on.
         """
-        now = self._now()
+        return await self._renew(actor, reference, "rotate", grace_seconds)
+
+    async def regenerate(self, actor: Actor, reference: str) -> CreatedToken:
+        """Give a token a new value, and end the old one at once: it may have been seen."""
+        return await self._renew(actor, reference, "regenerate", 0.0)
+
+    async def revoke(self, actor: Actor, reference: str) -> ApiToken:
+        """Close a token for good; its row stays, for the usage that names it."""
+        found = await self.delete(actor, reference)
+        return await self.after(found)
+
+    async def after(self, found: ApiToken) -> ApiToken:
+        """Return a token as it is now, live or not."""
+        async with self.registry.database.reading() as connection:
+            return await self.records.find(connection, found.id) or found
+
+    @override
+    async def resource(self, connection: AsyncConnection, item: ApiToken) -> Resource:
+        rank = Rank.MEMBER
+        if item.user_id is not None and (owner := await USERS.find(connection, item.user_id)) is not None:
+            rank = RANK_OF_ROLE[owner.role]
+        if item.scopes:
+            # It may open more than the team that a team's admin leads.
+            rank = max(rank, Rank.ORGANISATION_ADMIN)
+        return Resource(
+            kind=self.kind,
+            organisation_id=item.organisation_id,
+            team_ids=frozenset() if item.team_id is None else frozenset({item.team_id}),
+            user_id=item.user_id,
+            rank=rank,
+        )
+
+    @override
+    async def check(self, connection: AsyncConnection, item: ApiToken) -> None:
+        await super().check(connection, item)
+        check_patterns(item.allowed_models or ())
+        if unknown := set(item.scopes) - SCOPES:
+            raise InvalidValue(f"There is no scope `{min(unknown)[:50]}`. The scopes are {', '.join(sorted(SCOPES))}.")
+        check_networks(item.ip_allow_list)
+
+    @override
+    def merge(self, before: ApiToken, changes: Mapping[str, object]) -> ApiToken:
+        after = super().merge(before, changes)
+        if after.expires_at != before.expires_at:
+            check_expiry(after.expires_at, self.registry.now())
+        return after
+
+    @override
+    async def replace(self, change: Change, before: ApiToken, after: ApiToken, version: int | None = None) -> ApiToken:
+        self.require_scopes(change, after)
+        return await super().replace(change, before, after, version)
+
+    @override
+    async def end(self, change: Change, item: ApiToken) -> None:
+        for records in (MODEL_RULES, LIMITS, BUDGETS):
+            await records.remove_where(change.connection, subject_type="api_token", subject_id=item.id)
+        await super().end(change, item)
+
+    def require_scopes(self, change: Change, item: ApiToken) -> None:
+        """Raise unless whoever gets the value could do all that it opens anyway."""
+        if item.scopes and not may_hand_out(change.actor, frozenset(item.scopes)):
+            raise NotAllowed("You may not hand out scopes that your own token has not.")
+
+    async def _renew(self, actor: Actor, reference: str, action: str, grace_seconds: float) -> CreatedToken:
         value = new_value()
-        async with self._database.writing() as connection:
-            api_token = msgspec.structs.replace(await require_live(connection, name_or_id), hint=hint(value))
-            digest = self._keys.digest(value)
+        async with self.registry.changing(actor, taken=self.taken) as change:
+            before = await self.find(change.connection, actor, reference)
+            await self.authorise(change, Action.UPDATE, before)
+            self.require_scopes(change, before)
+            after = msgspec.structs.replace(before, hint=hint(value), version=before.version + 1)
             await api_tokens.replace_value(
-                connection, api_token, digest, rotated_at=now, previous_expires_at=now + grace_seconds
+                change.connection,
+                after,
+                self.registry.keys.digest(value),
+                rotated_at=change.now,
+                previous_expires_at=change.now + grace_seconds,
             )
-        self._revision.bump()
-        return CreatedToken(api_token, value)
-
-    async def revoke(self, name_or_id: str) -> ApiToken:
-        """Close a token for good. Raises `NotFound` when there is no such token, or it is revoked."""
-        now = self._now()
-        async with self._database.writing() as connection:
-            api_token = await require_live(connection, name_or_id)
-            await api_tokens.revoke(connection, api_token.id, now)
-        self._revision.bump()
-        return msgspec.structs.replace(api_token, revoked_at=now)
+            await change.record(action, self.kind, before, after)
+        return CreatedToken(after, value)
 
 
-async def require_live(connection: AsyncConnection, name_or_id: str) -> ApiToken:
-    """Return the token that is meant, or raise `NotFound`."""
-    api_token = await api_tokens.find(connection, name_or_id)
-    if api_token is None:
-        raise NotFound(f"There is no token `{name_or_id}`. `aqueduct token list` shows them.")
-    if api_token.revoked_at is not None:
-        raise NotFound(f"The token `{name_or_id}` is revoked. Create a new one.")
-    return api_token
+def taken(name: str) -> str:
+    """Return what is said of a name that a live token of the owner has."""
+    return f"There is already a token named `{name}`. Choose another name, or rotate or revoke that one."
 
 
-def check_name(name: str) -> None:
-    """Raise `InvalidValue` unless the name can be shown on a line and told from an id."""
-    if not 1 <= len(name) <= 100 or not name.isprintable() or name != name.strip():
-        raise InvalidValue("A token's name is 1 to 100 printable characters, without blanks around it.")
-    if name.startswith(ID_PREFIX):
-        raise InvalidValue(f"A token's name cannot begin with `{ID_PREFIX}`, as ids do.")
+def check_expiry(expires_at: float | None, now: float) -> None:
+    """Raise `InvalidValue` for an expiry that is over."""
+    if expires_at is not None and expires_at <= now:
+        raise InvalidValue("The expiry has already passed. Give a later one, such as 30d.")
+
+
+def check_networks(texts: Sequence[str] | None) -> None:
+    """Raise `InvalidValue` unless each text is a network, and there are not too many."""
+    if texts is not None and not 1 <= len(texts) <= MAX_NETWORKS:
+        raise InvalidValue(f"A list of networks has 1 to {MAX_NETWORKS} of them.")
+    for text in texts or ():
+        try:
+            ip_network(text)
+        except ValueError:
+            raise InvalidValue(f"`{text[:50]}` is not a network. Write it such as 192.0.2.0/24.") from None
 
 
 def new_value() -> str:

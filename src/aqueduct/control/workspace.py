@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aqueduct.control.api_tokens import ApiTokens
+from aqueduct.control.registry import Registry
 from aqueduct.settings import Settings
 from aqueduct.storage.database import Database, open_database
 from aqueduct.storage.directory import PRIVATE_FILE, DataDirectory
@@ -23,9 +24,14 @@ class Workspace:
     revision: Revision
 
     @property
+    def registry(self) -> Registry:
+        """Where everything that is administered is kept: each kind's use cases are made with it."""
+        return Registry(self.database, self.keys, self.revision)
+
+    @property
     def api_tokens(self) -> ApiTokens:
         """The use cases on API tokens."""
-        return ApiTokens(self.database, self.keys, self.revision)
+        return ApiTokens(self.registry)
 
 
 @asynccontextmanager

@@ -1,47 +1,79 @@
-"""Who is calling: an API token and the people behind it."""
+"""Who is calling: what the data plane knows of an API token and of those behind it, compiled once per look-up."""
 
-import re
-from functools import lru_cache
+import enum
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import msgspec
 
+from aqueduct.domain.budget import Budget
+from aqueduct.domain.identity import Role
+from aqueduct.domain.limit import Limit
+from aqueduct.domain.model_rules import UNFILTERED, ModelFilter
 
-class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
-    """An API token as it is known after its value has been checked; the value itself is never kept.
+Networks = tuple[IPv4Network | IPv6Network, ...]
 
-    Instants are in seconds since the epoch. `allowed_models` are names or patterns with `*`; None allows every model.
+
+class TermsState(enum.Enum):
+    """Whether terms of service stand between the caller and the models."""
+
+    NONE = "none"
+    ACCEPTED = "accepted"
+    DUE = "due"
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The caller of a request; `id` is the API token's.
+
+    `team_id` is the team that pays (a token has at most one), `team_ids` those its user is in, `led_team_ids` those he
+    administers. `limits` and `budgets` are all that apply, those of end users too. `is_suspended` says that an owner
+    was deleted or deactivated. Instants are in seconds since the epoch.
     """
 
     id: str
-    name: str
-    hint: str
-    created_at: float
-    expires_at: float | None = None
-    revoked_at: float | None = None
-    allowed_models: tuple[str, ...] | None = None
+    name: str = ""
     organisation_id: str | None = None
     team_id: str | None = None
     user_id: str | None = None
     service_account_id: str | None = None
+    team_ids: frozenset[str] = frozenset()
+    led_team_ids: frozenset[str] = frozenset()
+    role: Role | None = None
+    scopes: frozenset[str] = frozenset()
+    expires_at: float | None = None
+    revoked_at: float | None = None
+    is_suspended: bool = False
+    models: ModelFilter = UNFILTERED
+    limits: tuple[Limit, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    ip_allow_list: Networks | None = None
+    terms: TermsState = TermsState.NONE
 
     def is_usable(self, now: float) -> bool:
         """Whether the token still opens the door at `now`."""
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+        return self.revoked_at is None and not self.is_suspended and (self.expires_at is None or now < self.expires_at)
 
     def may_use(self, model: str) -> bool:
-        """Whether the model, by the name that was asked for, is among those allowed."""
-        if self.allowed_models is None:
+        """Whether the model, by the name that was asked for, may be used."""
+        return self.models.allows(model)
+
+    def may_come_from(self, address: str | None) -> bool:
+        """Whether a caller at this address may use the token; an address that is not known only where any may."""
+        if self.ip_allow_list is None:
             return True
-        return model in self.allowed_models or any(
-            _pattern(allowed).fullmatch(model) for allowed in self.allowed_models if "*" in allowed
-        )
+        try:
+            found = ip_address(address or "")
+        except ValueError:
+            return False
+        # A listener for both families sees IPv4 clients as ::ffff:192.0.2.1.
+        if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+            found = found.ipv4_mapped
+        return any(found in network for network in self.ip_allow_list)
 
 
-@lru_cache(maxsize=4096)
-def _pattern(allowed: str) -> re.Pattern[str]:
-    """Compile a name in which `*` stands for any run of characters, and nothing else is special."""
-    return re.compile(".*".join(re.escape(part) for part in allowed.split("*")), re.DOTALL)
+ApiToken = Principal
+"""The name by which the gateway's authenticator still calls what a token's look-up gives."""
 
 
-Principal = ApiToken
-"""The caller of a request. Users and service accounts join here when tokens get owners."""
+def compile_networks(texts: tuple[str, ...] | None) -> Networks | None:
+    """Read networks such as `192.0.2.0/24`; raises `ValueError` for a text that is none."""
+    return None if texts is None else tuple(ip_network(text) for text in texts)

@@ -49,7 +49,7 @@ def compile_insert(dialect: sa.Dialect, table: sa.Table, columns: Sequence[str])
 
 def placeholder(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     """Return the parameter of a column, NULL where the row has the marker for it."""
-    parameter = sa.bindparam(column.name)
+    parameter: sa.BindParameter[Any] = sa.bindparam(column.name)
     if not column.nullable:
         return parameter
     marker = NO_TEXT if isinstance(column.type, sa.Text) else NO_NUMBER

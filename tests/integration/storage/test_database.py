@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from aqueduct.control.workspace import Workspace, create_workspace, open_workspace
+from aqueduct.domain.actor import SYSTEM
 from aqueduct.errors import ConfigurationError
 from aqueduct.settings import Settings
 from aqueduct.storage.database import open_database
@@ -36,7 +37,7 @@ async def test_the_migrations_make_exactly_the_tables_that_queries_use(workspace
 async def test_migrating_again_changes_nothing(workspace: Workspace) -> None:
     created = await workspace.api_tokens.create("one")
     await migrate(workspace.database, workspace.directory)
-    assert await workspace.api_tokens.list() == [created.api_token]
+    assert await workspace.api_tokens.list(SYSTEM) == [created.api_token]
 
 
 async def test_everything_in_the_data_directory_is_private(settings: Settings) -> None:
@@ -107,6 +108,6 @@ async def test_writers_queue_and_readers_do_not_wait_for_them(workspace: Workspa
     async with workspace.database.writing() as connection:
         waiting = [asyncio.ensure_future(workspace.api_tokens.create(name)) for name in names]
         await connection.execute(sa.delete(api_tokens))
-        assert await workspace.api_tokens.list() == []
+        assert await workspace.api_tokens.list(SYSTEM) == []
     await asyncio.gather(*waiting)
-    assert sorted(each.name for each in await workspace.api_tokens.list()) == sorted(names)
+    assert sorted(each.name for each in await workspace.api_tokens.list(SYSTEM)) == sorted(names)

@@ -4,7 +4,31 @@ Instants are integers (see `instants.py`): one representation that both engines 
 """
 
 from aqueduct.storage.tables.api_tokens import api_tokens
+from aqueduct.storage.tables.audit_log import audit_log
 from aqueduct.storage.tables.base import SCHEMA_VERSION, metadata, schema_version
+from aqueduct.storage.tables.organisations import organisations, terms_acceptances, terms_of_service
+from aqueduct.storage.tables.people import memberships, service_accounts, teams, users
+from aqueduct.storage.tables.rules import budgets, limits, model_rules
 from aqueduct.storage.tables.usage import usage_attempts, usage_requests
+from aqueduct.storage.tables.webhooks import webhooks
 
-__all__ = ["SCHEMA_VERSION", "api_tokens", "metadata", "schema_version", "usage_attempts", "usage_requests"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "api_tokens",
+    "audit_log",
+    "budgets",
+    "limits",
+    "memberships",
+    "metadata",
+    "model_rules",
+    "organisations",
+    "schema_version",
+    "service_accounts",
+    "teams",
+    "terms_acceptances",
+    "terms_of_service",
+    "usage_attempts",
+    "usage_requests",
+    "users",
+    "webhooks",
+]

@@ -2,7 +2,9 @@
 
 import sqlalchemy as sa
 
-from aqueduct.storage.tables.base import metadata, owners
+from aqueduct.storage.tables.base import metadata, owners, unique_while
+
+LIVE = "revoked_at IS NULL"
 
 api_tokens = sa.Table(
     "api_tokens",
@@ -22,11 +24,14 @@ api_tokens = sa.Table(
     sa.Column("revoked_at", sa.BigInteger),
     sa.Column("allowed_models", sa.JSON(none_as_null=True)),
     *owners(),
-    sa.Index(
-        "api_tokens_name",
-        "name",
-        unique=True,
-        sqlite_where=sa.text("revoked_at IS NULL"),
-        postgresql_where=sa.text("revoked_at IS NULL"),
-    ),
+    sa.Column("scopes", sa.JSON, nullable=False, server_default=sa.text("'[]'")),
+    sa.Column("ip_allow_list", sa.JSON(none_as_null=True)),
+    sa.Column("last_used_at", sa.BigInteger),
+    sa.Column("created_by", sa.Text),
+    sa.Column("version", sa.Integer, nullable=False, server_default=sa.text("1")),
+    # A name tells the tokens of one owner apart; nobody learns from a refusal how a colleague has called his.
+    unique_while(f"{LIVE} AND user_id IS NULL AND service_account_id IS NULL", "api_tokens_name", "name"),
+    unique_while(LIVE, "api_tokens_user_name", "user_id", "name"),
+    unique_while(LIVE, "api_tokens_service_account_name", "service_account_id", "name"),
+    sa.Index("api_tokens_organisation_id", "organisation_id"),
 )

@@ -1,0 +1,173 @@
+"""Loads a whole principal by the hash of its token's value: owners, rules, limits, budgets and terms.
+
+Done once for each token and revision; what it gives is remembered by the authenticator.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aqueduct.domain.identity import Role, TeamRole
+from aqueduct.domain.model_rules import ModelFilter, ModelRule, compile_rules
+from aqueduct.domain.principal import Principal, TermsState, compile_networks
+from aqueduct.domain.subject import SubjectType
+from aqueduct.storage.aggregates import BUDGETS, LIMITS, MODEL_RULES
+from aqueduct.storage.instants import to_seconds
+from aqueduct.storage.keys import Digest
+from aqueduct.storage.records import Records, Value
+from aqueduct.storage.tables import (
+    api_tokens,
+    memberships,
+    organisations,
+    service_accounts,
+    teams,
+    terms_acceptances,
+    terms_of_service,
+    users,
+)
+
+Subjects = list[tuple[SubjectType, str]]
+
+
+async def load(connection: AsyncConnection, candidates: Sequence[Digest]) -> Principal | None:
+    """Load the principal whose token's value has one of these hashes, whether or not it is still usable.
+
+    A value that was rotated away is found as long as it may be used, with its own expiry.
+    """
+    row = (await connection.execute(token_with_owners(candidates))).first()
+    if row is None:
+        return None
+    team_ids, led_team_ids = await load_teams(connection, row)
+    subjects = subjects_of(row)
+    rules = await load_of(connection, MODEL_RULES, subjects)
+    return Principal(
+        id=row.id,
+        name=row.user_name or row.service_account_name or row.name,
+        organisation_id=row.organisation_id,
+        team_id=row.team_id,
+        user_id=row.user_id,
+        service_account_id=row.service_account_id,
+        team_ids=team_ids,
+        led_team_ids=led_team_ids,
+        role=None if row.role is None else Role(row.role),
+        scopes=frozenset(row.scopes),
+        expires_at=expiry(row),
+        revoked_at=to_seconds(row.revoked_at),
+        is_suspended=bool(row.is_suspended),
+        models=compile_models(row, subjects, rules),
+        limits=tuple(await load_of(connection, LIMITS, subjects, end_users_of=row.organisation_id)),
+        budgets=tuple(await load_of(connection, BUDGETS, subjects)),
+        ip_allow_list=compile_networks(None if row.ip_allow_list is None else tuple(row.ip_allow_list)),
+        terms=terms_state(row),
+    )
+
+
+def token_with_owners(candidates: Sequence[Digest]) -> sa.Select[Any]:
+    """Return the query of a token by its value, joined with all that owns it."""
+    table = api_tokens.c
+    current = sa.or_(*(sa.and_(table.hash == hashed, table.key_id == key_id) for key_id, hashed in candidates))
+    previous = sa.or_(
+        *(sa.and_(table.previous_hash == hashed, table.previous_key_id == key_id) for key_id, hashed in candidates)
+    )
+    gone = sa.or_(
+        *(owner.c.deleted_at.is_not(None) for owner in (organisations, teams, users, service_accounts)),
+        users.c.is_active.is_(sa.false()),
+    )
+    newest = sa.select(sa.func.max(terms_of_service.c.number)).where(
+        terms_of_service.c.organisation_id == table.organisation_id, organisations.c.requires_terms
+    )
+    accepted = (
+        sa.select(sa.func.max(terms_of_service.c.number))
+        .join_from(terms_acceptances, terms_of_service)
+        .where(terms_acceptances.c.user_id == table.user_id)
+    )
+    return (
+        sa.select(
+            api_tokens,
+            current.label("is_current"),
+            gone.label("is_suspended"),
+            users.c.role,
+            users.c.name.label("user_name"),
+            service_accounts.c.name.label("service_account_name"),
+            newest.correlate(api_tokens, organisations).scalar_subquery().label("newest_terms"),
+            accepted.correlate(api_tokens).scalar_subquery().label("accepted_terms"),
+        )
+        .select_from(api_tokens)
+        .outerjoin(organisations, organisations.c.id == table.organisation_id)
+        .outerjoin(teams, teams.c.id == table.team_id)
+        .outerjoin(users, users.c.id == table.user_id)
+        .outerjoin(service_accounts, service_accounts.c.id == table.service_account_id)
+        .where(sa.or_(current, previous))
+    )
+
+
+async def load_teams(connection: AsyncConnection, row: sa.Row[Any]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the ids of the teams that the caller is in, and of those he administers."""
+    if row.user_id is None:
+        return frozenset() if row.team_id is None else frozenset({row.team_id}), frozenset()
+    statement = (
+        sa.select(memberships.c.team_id, memberships.c.role)
+        .join(teams, teams.c.id == memberships.c.team_id)
+        .where(memberships.c.user_id == row.user_id, teams.c.deleted_at.is_(None))
+    )
+    roles = [(team_id, role) for team_id, role in await connection.execute(statement)]
+    return (
+        frozenset(team_id for team_id, _ in roles),
+        frozenset(team_id for team_id, role in roles if role == TeamRole.ADMIN),
+    )
+
+
+def subjects_of(row: sa.Row[Any]) -> Subjects:
+    """Return what rules, limits and budgets may be about, of this token, the widest first."""
+    chain = (
+        (SubjectType.ORGANISATION, row.organisation_id),
+        (SubjectType.TEAM, row.team_id),
+        (SubjectType.USER, row.user_id),
+        (SubjectType.SERVICE_ACCOUNT, row.service_account_id),
+        (SubjectType.API_TOKEN, row.id),
+    )
+    return [(kind, subject_id) for kind, subject_id in chain if subject_id is not None]
+
+
+async def load_of(
+    connection: AsyncConnection, records: Records[Value], subjects: Subjects, *, end_users_of: str | None = None
+) -> list[Value]:
+    """Load all that is about one of the subjects, and about the end users of an organisation."""
+    table = records.table.c
+    wanted = [sa.and_(table.subject_type == kind, table.subject_id == subject_id) for kind, subject_id in subjects]
+    if end_users_of is not None:
+        wanted.append(sa.and_(table.subject_type == SubjectType.END_USER, table.organisation_id == end_users_of))
+    statement = sa.select(*records.columns).where(sa.or_(*wanted)).order_by(table.id)
+    return [records.read(row) for row in (await connection.execute(statement)).mappings()]
+
+
+def compile_models(row: sa.Row[Any], subjects: Subjects, rules: Sequence[ModelRule]) -> ModelFilter:
+    """Compile the rules from the widest subject down to the token's own list of allowed models."""
+    by_subject = {(rule.subject_type, rule.subject_id): rule for rule in rules}
+    levels = [by_subject[subject] for subject in subjects if subject in by_subject]
+    if row.allowed_models is not None:
+        levels.append(
+            ModelRule(
+                id="",
+                subject_type=SubjectType.API_TOKEN,
+                subject_id=row.id,
+                created_at=0.0,
+                allow=tuple(row.allowed_models),
+            )
+        )
+    return compile_rules(levels)
+
+
+def expiry(row: sa.Row[Any]) -> float | None:
+    """Return when the value that was shown ends: the token, or the overlap after a rotation, whichever is first."""
+    ends = [row.expires_at] if row.is_current else [row.previous_expires_at, row.expires_at]
+    return to_seconds(min((instant for instant in ends if instant is not None), default=None))
+
+
+def terms_state(row: sa.Row[Any]) -> TermsState:
+    """Return whether the newest terms stand in the way; they are asked of people, not of programs."""
+    if row.newest_terms is None or row.user_id is None:
+        return TermsState.NONE
+    return TermsState.ACCEPTED if (row.accepted_terms or 0) >= row.newest_terms else TermsState.DUE
