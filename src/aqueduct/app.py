@@ -20,12 +20,17 @@ from aqueduct.config.compile import LOCAL_ALIAS
 from aqueduct.config.file import ConfigFile
 from aqueduct.control.bootstrap import announce, create_first_token
 from aqueduct.control.workspace import Workspace, create_workspace
+from aqueduct.counters.guard import GuardedCounters
+from aqueduct.counters.memory import MemoryCounters
+from aqueduct.counters.valkey import ValkeyCounters
 from aqueduct.domain.principal import ApiToken
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import ConfigurationError, TokenCheckUnavailable
 from aqueduct.gateway.account import BestEffortJournal
+from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.checked import CheckedOpener
+from aqueduct.gateway.client_address import ClientAddress
 from aqueduct.gateway.downstream import DownstreamLimits, DownstreamProtocol, ServerState
 from aqueduct.gateway.endpoints import Endpoints
 from aqueduct.gateway.opening import Opener
@@ -76,13 +81,15 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         stack.callback(journal.close)
         shipper = Shipper(workspace.database, journal, workspace.directory.journal)
         stack.push_async_callback(shipper.close)
+        counters = await stack.enter_async_context(_counters(settings))
         checker = SchemaChecker()
         stack.push_async_callback(checker.close)
         state = State(snapshot)
         opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}))
         pipeline = Pipeline(
             state,
-            Authenticator(StoredTokens(workspace), workspace.revision),
+            Authenticator(StoredTokens(workspace), workspace.revision, ClientAddress(settings.trusted_proxies)),
+            Limiter(counters, settings.queue_seconds),
             Router(opener, CheckedOpener(opener, checker)),
             journal if settings.unaccounted == "refuse" else BestEffortJournal(journal),
             PipelineLimits(settings.max_body_bytes, settings.max_in_flight_bytes, settings.keepalive_interval_seconds),
@@ -209,6 +216,16 @@ def _new_connection(
 ) -> DownstreamProtocol:
     """Make a connection's protocol as uvicorn's server asks for it; it has no use for uvicorn's own settings."""
     return DownstreamProtocol(server_state, limits, endpoints)
+
+
+def _counters(settings: Settings) -> GuardedCounters:
+    """Return what counts for limits: this process, or Valkey for all that share it."""
+    url = settings.valkey_url
+    return GuardedCounters(
+        MemoryCounters() if url is None else ValkeyCounters(url.get_secret_value()),
+        are_limits_open=settings.limits_without_counters == "open",
+        are_budgets_open=settings.budgets_without_counters == "open",
+    )
 
 
 def _settle_memory() -> None:

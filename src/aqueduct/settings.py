@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -92,6 +93,8 @@ class Settings(BaseModel):
     """How long a client may stay silent in the middle of a body, or take nothing of its answer."""
     keepalive_interval_seconds: Annotated[float, Field(ge=0)] = 15.0
     """How often a silent stream gets a comment; 0 sends none."""
+    queue_seconds: Annotated[float, Field(ge=0)] = 0.0
+    """How long a request over a limit on concurrent requests waits for a place before it is refused."""
     drain_timeout_seconds: Annotated[float, Field(ge=0)] = 30.0
     """How long requests in flight may go on after the process was told to end."""
 
@@ -103,6 +106,9 @@ class Settings(BaseModel):
     """Keys for hashing API tokens, before those of the data directory."""
     api_token: SecretStr | None = None
     """The token with which `aqueduct chat` calls the gateway; the gateway itself does not read it."""
+
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(split_names)] = ()
+    """Proxies before the gateway whose `X-Forwarded-For` tells where a request comes from."""
 
     ca_file: Path | None = None
     """A bundle of certificate authorities trusted for upstreams, beside the system's."""

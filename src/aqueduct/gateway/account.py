@@ -8,7 +8,7 @@ import structlog
 
 from aqueduct.domain.model import Target
 from aqueduct.domain.principal import Principal
-from aqueduct.domain.usage import Undelivered, UsageRecord, shortened, sum_units
+from aqueduct.domain.usage import Undelivered, Units, UsageRecord, shortened, sum_units
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.counting import count_tokens
@@ -50,16 +50,34 @@ class BestEffortJournal:
         return done
 
 
+class Admission(Protocol):
+    """What a request holds of its caller's limits (`gateway/admit.py`)."""
+
+    def settle(self, units: Units) -> None:
+        """Replace what was reserved by what was used; once."""
+
+
 class Entry:
     """One authenticated request in the making: who, what, and the attempts so far."""
 
-    __slots__ = ("attempts", "call", "first_byte_ms", "is_settled", "operation", "principal", "request", "status")
+    __slots__ = (
+        "admission",
+        "attempts",
+        "call",
+        "first_byte_ms",
+        "is_settled",
+        "operation",
+        "principal",
+        "request",
+        "status",
+    )
 
     def __init__(self, call: Call, principal: Principal, operation: str) -> None:
         self.call = call
         self.principal = principal
         self.operation = operation
         self.request: Request | None = None
+        self.admission: Admission | None = None
         self.attempts: list[Attempt] = []
         self.first_byte_ms: float | None = None
         self.status = 0
@@ -93,6 +111,8 @@ class Ledger:
         record.ending = ending
         record.error_code = shortened(error_code)
         record.finish_reason = shortened(finish_reason)
+        if entry.admission is not None:
+            entry.admission.settle(record.units)
         return self._journal.record(record)
 
     def note_undelivered(self, entry: Entry) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aqueduct.domain.principal import ApiToken, Principal
-from aqueduct.errors import InvalidToken, MissingToken
+from aqueduct.errors import InvalidToken, MissingToken, PermissionDenied
 from aqueduct.gateway.call import Call
+from aqueduct.gateway.client_address import ClientAddress
 from aqueduct.telemetry.metrics import REFUSED_CREDENTIALS
 
 _CREDENTIAL_HEADERS = frozenset({b"authorization", b"api-key", b"x-api-key"})
@@ -39,7 +40,14 @@ class Authenticator:
     stored HMAC would do as well, but OpenSSL takes three times as long over it, on every request.
     """
 
-    def __init__(self, tokens: TokenStore, revision: Revision, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        tokens: TokenStore,
+        revision: Revision,
+        client_address: ClientAddress,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._client_address = client_address
         self._tokens = tokens
         self._revision = revision
         self._now = now
@@ -48,7 +56,7 @@ class Authenticator:
         self._fingerprint_key = os.urandom(32)
 
     async def authenticate(self, call: Call) -> Principal:
-        """Return the caller; raise `MissingToken` or `InvalidToken`."""
+        """Return the caller; raise `MissingToken` or `InvalidToken`, or `PermissionDenied` for the wrong place."""
         try:
             value = _read_credential(call)
             api_token = await self._find(value)
@@ -57,6 +65,8 @@ class Authenticator:
         except (MissingToken, InvalidToken) as error:
             REFUSED_CREDENTIALS.labels("missing" if isinstance(error, MissingToken) else "invalid").inc()
             raise
+        if api_token.ip_allow_list is not None and not api_token.may_come_from(self._client_address.of(call)):
+            raise PermissionDenied("This API token may not be used from this address.")
         return api_token
 
     async def _find(self, value: bytes) -> ApiToken | None:

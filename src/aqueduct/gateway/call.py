@@ -32,6 +32,7 @@ class Call:
     """One downstream request and its answer.
 
     `id` is our request id (UUIDv7); `started_at` is in seconds since the epoch, `started` on the monotonic clock.
+    `limit_lines` are the `x-ratelimit` headers of whatever the answer will be.
     `keeps_alive` says whether the connection may serve another request after the answer, `is_chunkable` whether the
     client knows chunks (HTTP/1.0 does not). The connection feeds the body in; the answer goes out through it.
     """
@@ -58,6 +59,7 @@ class Call:
         "is_watched",
         "keeps_alive",
         "last_sent",
+        "limit_lines",
         "method",
         "path",
         "query",
@@ -91,6 +93,7 @@ class Call:
         self._body_waiter: asyncio.Future[None] | None = None
         self._body_bytes = 0
         self._in_flight: InFlight | None = None
+        self.limit_lines: HeaderLines = b""
         self._head = b""
         self._is_chunked = False
 
@@ -237,7 +240,7 @@ class Call:
             self.keeps_alive = False
         if not self.keeps_alive:
             framing += CLOSED
-        self._head = encode_head(status, lines, framing)
+        self._head = encode_head(status, lines + self.limit_lines, framing)
 
     def write(self, block: bytes) -> None:
         """Send a part of the body, not empty: an empty chunk would end it."""

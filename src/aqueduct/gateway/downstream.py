@@ -109,6 +109,12 @@ class DownstreamProtocol(asyncio.Protocol):
         self.is_writing_paused = False
         self.is_unread = False
 
+    @property
+    def peer_address(self) -> str | None:
+        """The address at the other end of the socket."""
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else None
+
     # What the event loop tells.
 
     @override

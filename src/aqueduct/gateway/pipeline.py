@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import structlog
 
+from aqueduct.domain.principal import TermsState
+from aqueduct.domain.snapshot import WILDCARD
 from aqueduct.domain.usage import CANCELLED, CLIENT_GONE, FINISHED, REFUSED, SEND_FAILED, UPSTREAM_DIED
-from aqueduct.errors import (
-    Draining,
-    JournalUnavailable,
-)
+from aqueduct.errors import Draining, JournalUnavailable, PermissionDenied
 from aqueduct.gateway.account import Entry, Journal, Ledger
+from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.call import Call, ClientGone
 from aqueduct.gateway.in_flight import InFlight
@@ -30,6 +30,7 @@ _CLIENT_CLOSED_REQUEST = 499
 """What is recorded, not sent: nginx's status for a client that left before its answer began."""
 
 _JSON = (b"content-type", b"application/json")
+_TERMS_ARE_DUE = "Your organisation's terms of service must be accepted first, on the page /terms of this gateway."
 
 Work = Callable[[Entry], Awaitable[None]]
 
@@ -56,6 +57,7 @@ class Pipeline:
         self,
         state: State,
         authenticator: Authenticator,
+        limiter: Limiter,
         router: Router,
         journal: Journal,
         limits: PipelineLimits,
@@ -63,6 +65,7 @@ class Pipeline:
         self._in_flight = InFlight(limits.max_in_flight_bytes)
         self._state = state
         self._authenticator = authenticator
+        self._limiter = limiter
         self._router = router
         self._journal = journal
         self._ledger = Ledger(journal)
@@ -72,9 +75,15 @@ class Pipeline:
         """Serve one completion."""
 
         async def work(entry: Entry) -> None:
+            if entry.principal.terms is TermsState.DUE:
+                raise PermissionDenied(_TERMS_ARE_DUE, code="terms_not_accepted")
             snapshot = self._state.snapshot
-            entry.request = request = dialect.parse(await call.read_body(self._limits.max_body_bytes, self._in_flight))
+            body = await call.read_body(self._limits.max_body_bytes, self._in_flight)
+            entry.request = request = dialect.parse(body)
             model = snapshot.resolve(entry.principal, request.model)
+            if entry.principal.limits:
+                counted = request.model if model.name == WILDCARD else model.name
+                await self._limiter.admit(entry, request, counted, len(body))
             keepalive = Keepalive(call, self._limits.keepalive_interval_seconds) if request.is_stream else None
             if keepalive is not None:
                 keepalive.start()

@@ -206,6 +206,11 @@ class ChatRequest(ParsedRequest[ChatParameters]):
         return self.parameters.n or 1
 
     @property
+    def max_output_tokens(self) -> int | None:
+        """How much each choice may be at the most, reasoning included."""
+        return self.parameters.max_completion_tokens or self.parameters.max_tokens
+
+    @property
     def end_user(self) -> str | None:
         """The client's own name for the person behind the request."""
         return self.parameters.user or self.parameters.safety_identifier

@@ -57,6 +57,11 @@ class CompletionRequest(ParsedRequest[CompletionParameters]):
         return (self.parameters.n or 1) * self.prompts
 
     @property
+    def max_output_tokens(self) -> int | None:
+        """How much each choice may be at the most."""
+        return self.parameters.max_tokens
+
+    @property
     def end_user(self) -> str | None:
         """The client's own name for the person behind the request."""
         return self.parameters.user

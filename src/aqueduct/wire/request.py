@@ -31,6 +31,10 @@ class Request(Protocol):
         """How many choices it asks for (`n`)."""
 
     @property
+    def max_output_tokens(self) -> int | None:
+        """How much each choice may be at the most; None where the client leaves it to the model."""
+
+    @property
     def end_user(self) -> str | None:
         """The client's own name for the person behind the request."""
 

@@ -1,0 +1,32 @@
+"""Where a request comes from, also through proxies of our own."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from aqueduct.gateway.call import Call
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+class ClientAddress:
+    """Tells the client's address; `X-Forwarded-For` counts only as far as trusted proxies have written it."""
+
+    def __init__(self, trusted: Networks) -> None:
+        self._trusted = trusted
+
+    def of(self, call: Call) -> str | None:
+        """Return the address, or None where the request came over no network."""
+        address = call.connection.peer_address
+        forwarded = call.headers.get(b"x-forwarded-for")
+        if forwarded is None or not self._trusted:
+            return address
+        hops = [hop.strip() for hop in forwarded.decode("latin-1").split(",")]
+        while hops and self._is_trusted(address):
+            address = hops.pop()
+        return address
+
+    def _is_trusted(self, address: str | None) -> bool:
+        try:
+            found = ip_address(address or "")
+        except ValueError:
+            return False
+        return any(found in network for network in self._trusted)
