@@ -3,7 +3,6 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aqueduct.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
@@ -80,7 +79,7 @@ class Call:
         self.expects_continue = False
         self.started_at = time.time()
         self.started = self.last_sent = time.perf_counter()
-        self.id = _new_id(self.started_at)
+        self.id = _ids.make(self.started_at)
         self.task: asyncio.Task[None] | None = None
         self.is_watched = False
         self.is_gone = False
@@ -273,29 +272,29 @@ class Call:
         self.connection.write(block)
 
 
-class _Entropy:
-    """Random bits as hexadecimal digits, fetched from the system for many ids at once."""
+class _Ids:
+    """Makes UUIDv7s (RFC 9562, 5.7): milliseconds, then random bits, fetched from the system for many at once."""
 
     def __init__(self) -> None:
-        self._left: Iterator[str] = iter(())
+        self._ends: list[str] = []
+        self._instant_ms = 0
+        self._start = ""
 
-    def take(self) -> str:
-        """Return the end of a UUIDv7, from its version on, that was never returned before."""
-        for taken in self._left:
-            return taken
-        digits = os.urandom(10 * 256).hex()
-        self._left = iter([_random_end(digits[start : start + 20]) for start in range(0, len(digits), 20)])
-        return self.take()
+    def make(self, now: float) -> str:
+        """Return an id that was never returned before."""
+        instant_ms = int(now * 1000)
+        if instant_ms != self._instant_ms:
+            digits = f"{instant_ms:012x}"
+            self._instant_ms, self._start = instant_ms, f"{digits[:8]}-{digits[8:]}"
+        if not self._ends:
+            digits = os.urandom(10 * 256).hex()
+            self._ends = [_end(digits[start : start + 20]) for start in range(0, len(digits), 20)]
+        return self._start + self._ends.pop()
 
 
-def _random_end(digits: str) -> str:
+def _end(digits: str) -> str:
+    """Return an id's digits from its version on."""
     return f"-7{digits[1:4]}-{'89ab'[int(digits[4], 16) & 3]}{digits[5:8]}-{digits[8:20]}"
 
 
-_entropy = _Entropy()
-
-
-def _new_id(now: float) -> str:
-    """Return a UUIDv7 (RFC 9562, 5.7): milliseconds, then random bits."""
-    digits = f"{int(now * 1000):012x}"
-    return f"{digits[:8]}-{digits[8:]}{_entropy.take()}"
+_ids = _Ids()

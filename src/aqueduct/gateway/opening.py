@@ -1,7 +1,7 @@
 """Opens one target for one request: a single call, or several that make up one answer."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from aqueduct.domain.http import Timeouts
@@ -44,13 +44,13 @@ class Opener:
             raise
         return FanOutExchange(target, streams, wants_usage=request.wants_usage)
 
-    async def ask(self, request: Request, target: Target, entry: Entry, timeouts: Timeouts) -> Answer:
+    def ask(self, request: Request, target: Target, entry: Entry, timeouts: Timeouts) -> Awaitable[Answer]:
         """Return the target's whole answer to a plain request."""
-        calls = self._caller.operation(request, target).calls(request)
-        if len(calls) == 1:
-            return await self._caller.ask(entry.begin_attempt(target, calls[0]), timeouts)
-        asks = [self._caller.ask(entry.begin_attempt(target, call), timeouts) for call in calls]
-        return merge_answers(await _gather(asks))
+        asks = [
+            self._caller.ask(entry.begin_attempt(target, call), timeouts)
+            for call in self._caller.operation(request, target).calls(request)
+        ]
+        return asks[0] if len(asks) == 1 else _merge(asks)
 
     def flows(self, request: Request, target: Target) -> bool:
         """Whether a stream held to a JSON schema may flow before it has been checked whole."""
@@ -58,6 +58,10 @@ class Opener:
 
     async def _stream(self, request: Request, target: Target, entry: Entry) -> StreamExchange:
         return await self._caller.stream(entry.begin_attempt(target, request), target.stream_timeouts)
+
+
+async def _merge(asks: Sequence[Coroutine[Any, Any, Answer]]) -> Answer:
+    return merge_answers(await _gather(asks))
 
 
 async def _gather(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

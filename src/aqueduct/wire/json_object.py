@@ -18,6 +18,7 @@ MAX_CONTAINERS = 200_000
 """How many objects and arrays a body may hold: each costs a hundred times its two bytes once it is parsed."""
 
 _SPLIT_BYTES = 1 << 16
+_LOOK_BYTES = 64
 _FOLD_BRACES = bytes.maketrans(b"{}", b"[]")
 _NOT_MARKS = bytes(set(range(256)) - set(b'"[]{}'))
 _STEPS = bytes.maketrans(b"[]", b"\x01\xff")
@@ -31,6 +32,7 @@ class _Key(str):
     __eq__ = object.__eq__
 
 
+_encode = msgspec.json.Encoder().encode
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MEMBERS = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=str.__new__)
 
@@ -52,7 +54,7 @@ def read_object(body: bytes, known: Collection[str] = ()) -> dict[str, msgspec.R
     """
     try:
         fields = _FIELDS.decode(body)
-        count = len(_MEMBERS.decode(body))
+        has_duplicate = not _is_compact(fields, body) and len(_MEMBERS.decode(body)) != len(fields)
     except msgspec.ValidationError:
         raise InvalidRequest("The request body must be a JSON object.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -61,12 +63,20 @@ def read_object(body: bytes, known: Collection[str] = ()) -> dict[str, msgspec.R
         _check_unicode(body)
     if len(body) > MAX_DEPTH and body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         _check_nesting(body)
-    if count != len(fields):
+    if has_duplicate:
         _refuse_duplicate(body)
     for name in fields:
         if name not in known:
             _check_case(name, known)
     return fields
+
+
+def _is_compact(fields: dict[str, msgspec.Raw], body: bytes) -> bool:
+    """Whether the body is these members and nothing else, without spaces, as most clients write it.
+
+    Then none came twice, which is otherwise three times as dear to find out.
+    """
+    return body.find(b'": ', 0, _LOOK_BYTES) < 0 and body == _encode(fields)
 
 
 def refuse_json(error: Exception, body: bytes) -> NoReturn:

@@ -68,6 +68,7 @@ ROWS: list[tuple[BaseException, int, str, str | None, str | None]] = [
     (errors.Draining("m"), 503, "service_unavailable_error", "draining", None),
     (errors.JournalUnavailable("m"), 503, "service_unavailable_error", "accounting_unavailable", None),
     (errors.TokenCheckUnavailable("m"), 503, "service_unavailable_error", errors.TokenCheckUnavailable.code, None),
+    (errors.CountersUnavailable("m"), 503, "service_unavailable_error", "limits_unavailable", None),
     (AllTargetsFailed([]), 503, "service_unavailable_error", "no_target_available", None),
     (UpstreamRateLimited(SECRET), 429, "requests", "upstream_rate_limited", None),
     (UpstreamUnauthorized(SECRET), 502, "upstream_error", "upstream_unauthorized", None),
