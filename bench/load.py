@@ -116,7 +116,7 @@ def build_request(arguments: argparse.Namespace) -> bytes:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     if arguments.chunks:
         body |= {"bench_chunks": arguments.chunks, "bench_interval": arguments.interval}
-    data = json.dumps(body).encode()
+    data = json.dumps(body, separators=(",", ":")).encode()  # as the official clients write it
     head = (
         f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{arguments.port}\r\ncontent-type: application/json\r\n"
         f"authorization: Bearer {arguments.token}\r\ncontent-length: {len(data)}\r\n\r\n"
