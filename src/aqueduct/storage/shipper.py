@@ -21,8 +21,8 @@ from aqueduct.storage.database import Database
 from aqueduct.storage.directory import PRIVATE_FILE
 from aqueduct.storage.journal import Journal
 from aqueduct.storage.segments import Writer, claim_dead
-from aqueduct.storage.usage import UsageWriter
 from aqueduct.storage.usage_rows import Batch, read_lines
+from aqueduct.storage.usage_writer import UsageWriter
 
 INTERVAL_SECONDS = 1.0
 ADOPTION_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""Queries on usage: idempotent inserts of what the journal holds, and summaries."""
+"""Queries on usage: summaries, and the raw records page by page."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -6,53 +6,14 @@ from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aqueduct.storage.database import Database
 from aqueduct.storage.instants import DAY, to_microseconds, to_seconds
 from aqueduct.storage.tables import api_tokens, usage_attempts, usage_requests
-from aqueduct.storage.usage_rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, Batch
 
 EPOCH = date(1970, 1, 1)
 Grouping = Literal["model", "token", "day", "target"]
 UNITS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
-
-
-class UsageWriter:
-    """The insert statements, compiled once for the database's dialect."""
-
-    def __init__(self, database: Database) -> None:
-        dialect = database.engine.dialect
-        self._insert_request = compile_insert(dialect, usage_requests, REQUEST_COLUMNS)
-        self._insert_attempt = compile_insert(dialect, usage_attempts, ATTEMPT_COLUMNS)
-        undeliver = (
-            sa.update(usage_requests).where(usage_requests.c.id == sa.bindparam("request")).values(delivered=sa.false())
-        )
-        self._undeliver = str(undeliver.compile(dialect=dialect))
-
-    def insert(self, connection: sa.Connection, batch: Batch) -> None:
-        """Insert what is not there yet.
-
-        The rows go to the driver as they are: SQLAlchemy's own handling of each value would cost more than the insert.
-        """
-        if batch.requests:
-            connection.exec_driver_sql(self._insert_request, batch.requests)
-        if batch.attempts:
-            connection.exec_driver_sql(self._insert_attempt, batch.attempts)
-        if batch.undelivered:
-            connection.exec_driver_sql(self._undeliver, batch.undelivered)
-
-
-def compile_insert(dialect: sa.Dialect, table: sa.Table, columns: Sequence[str]) -> str:
-    """Return the driver's text of an insert that skips rows whose key is there, taking `columns` in this order."""
-    insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
-    values: dict[str, Any] = {name: sa.bindparam(name) for name in columns}
-    compiled = insert(table).values(values).on_conflict_do_nothing().compile(dialect=dialect)
-    order = getattr(compiled, "positiontup", None)
-    if order is not None and tuple(order) != tuple(columns):
-        raise AssertionError(f"{table.name}: the columns must be listed in the table's order")
-    return str(compiled)
 
 
 class UsageSummary(msgspec.Struct, kw_only=True, frozen=True):

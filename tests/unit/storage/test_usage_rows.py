@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from aqueduct.domain.usage import AttemptRecord, Undelivered, UsageRecord
 from aqueduct.storage.tables import usage_attempts, usage_requests
-from aqueduct.storage.usage_rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, read_lines
+from aqueduct.storage.usage_rows import ATTEMPT_COLUMNS, NO_TEXT, REQUEST_COLUMNS, read_lines
 
 
 def line(record: UsageRecord | Undelivered) -> bytes:
@@ -35,7 +35,7 @@ def test_each_value_is_in_its_column() -> None:
     assert row["target"] == "a/b"
     assert row["units"] == '{"input_tokens":3}'
     assert row["total_ms"] == 2.5
-    assert row["end_user"] is None
+    assert row["end_user"] == NO_TEXT
     attempt_row = dict(zip(ATTEMPT_COLUMNS, batch.attempts[0], strict=True))
     assert (attempt_row["request_id"], attempt_row["position"], attempt_row["status"]) == ("r1", 0, 500)
     assert attempt_row["error"] == "upstream_server_error"
