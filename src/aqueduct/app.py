@@ -18,14 +18,16 @@ from typing_extensions import override
 
 from aqueduct.config.compile import LOCAL_ALIAS
 from aqueduct.config.file import ConfigFile
+from aqueduct.config.price_book import PriceBook
 from aqueduct.control.bootstrap import announce, create_first_token
 from aqueduct.control.workspace import Workspace, create_workspace
 from aqueduct.counters.guard import GuardedCounters
 from aqueduct.counters.memory import MemoryCounters
 from aqueduct.counters.valkey import ValkeyCounters
+from aqueduct.domain.budget import Budget
 from aqueduct.domain.principal import ApiToken
 from aqueduct.domain.snapshot import Snapshot
-from aqueduct.errors import ConfigurationError, TokenCheckUnavailable
+from aqueduct.errors import ConfigurationError, CountersUnavailable, TokenCheckUnavailable
 from aqueduct.gateway.account import BestEffortJournal
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.authenticate import Authenticator
@@ -46,6 +48,7 @@ from aqueduct.settings import Settings, environment
 from aqueduct.storage.api_tokens import ApiTokenStore
 from aqueduct.storage.journal import Journal as FileJournal
 from aqueduct.storage.shipper import Shipper
+from aqueduct.storage.spending import read_spending
 from aqueduct.telemetry.metrics import CONFIG_IS_REFUSED
 from aqueduct.upstream.options import transport_options
 from aqueduct.upstream.transport import Transport
@@ -71,7 +74,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         workspace = await stack.enter_async_context(create_workspace(settings))
         first_token = await create_first_token(workspace)
         config = ConfigFile(settings.config_file, environment(), KINDS)
-        snapshot = config.load()
+        price_book = PriceBook()
+        snapshot = await price_book.complete(config.load())
         http = Transport(transport_options(settings))
         stack.push_async_callback(http.close)
         local = LocalTransport(http, lambda: weights.find(workspace.directory.path))
@@ -89,8 +93,13 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         pipeline = Pipeline(
             state,
             Authenticator(StoredTokens(workspace), workspace.revision, ClientAddress(settings.trusted_proxies)),
-            Limiter(counters, settings.queue_seconds),
-            Router(opener, CheckedOpener(opener, checker)),
+            Limiter(
+                counters,
+                StoredSpending(workspace, shipper),
+                queue_seconds=settings.queue_seconds,
+                are_budgets_open=settings.budgets_without_counters == "open",
+            ),
+            Router(opener, CheckedOpener(opener, checker), price_book),
             journal if settings.unaccounted == "refuse" else BestEffortJournal(journal),
             PipelineLimits(settings.max_body_bytes, settings.max_in_flight_bytes, settings.keepalive_interval_seconds),
         )
@@ -100,6 +109,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         )
 
         async def swap(changed: Snapshot) -> None:
+            changed = await price_book.complete(changed)
             paths = _local_paths(changed)
             await local.start(paths)
             state.swap(changed)
@@ -136,6 +146,24 @@ class StoredTokens:
         except (SQLAlchemyError, OSError) as error:
             logger.warning("token not checked: the database does not answer", reason=type(error).__name__)
             raise TokenCheckUnavailable("API tokens cannot be checked at the moment. Try again shortly.") from error
+
+
+class StoredSpending:
+    """What was spent of budgets, out of the rollups."""
+
+    def __init__(self, workspace: Workspace, shipper: Shipper) -> None:
+        self._workspace = workspace
+        self._shipper = shipper
+
+    async def spent(self, budget: Budget, begins_at: float) -> int:
+        """Sum what was spent since an instant, what is still in the journal too."""
+        try:
+            await self._shipper.ship()
+            async with self._workspace.database.reading() as connection:
+                return await read_spending(connection, budget, begins_at)
+        except (SQLAlchemyError, OSError) as error:
+            logger.warning("budget not known: the database does not answer", reason=type(error).__name__)
+            raise CountersUnavailable("Budgets cannot be checked at the moment. Try again shortly.") from error
 
 
 class GatewayServer(uvicorn.Server):

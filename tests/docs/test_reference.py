@@ -145,6 +145,7 @@ def test_every_failure_of_an_upstream_is_documented_as_it_is_and_no_other() -> N
         ("models", schema.ModelNode),
         ("targets", schema.TargetNode),
         ("timeouts", schema.TimeoutsNode),
+        ("price", schema.PriceNode),
     ],
 )
 def test_every_key_of_the_config_is_documented_and_no_other(heading: str, node: type[msgspec.Struct]) -> None:

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from aqueduct.config.load import Source
+from aqueduct.config.prices import compile_prices
 from aqueduct.config.schema import Document, ModelNode, ProviderNode, TargetNode, TimeoutsNode
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
 from aqueduct.domain.model import EMBEDDED_MODEL, Model, Provider, Target
+from aqueduct.domain.price import FREE, Price
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
 
 LOCAL_ALIAS = "default"
@@ -42,7 +44,7 @@ Kinds = Mapping[str, KindRules]
 def compile_default() -> Snapshot:
     """Return what is served without a config file: the embedded model."""
     provider = Provider(name="embedded", kind="local")
-    target = Target(provider=provider, model=EMBEDDED_MODEL)
+    target = Target(provider=provider, model=EMBEDDED_MODEL, prices=(FREE,))
     model = Model(
         name=EMBEDDED_MODEL,
         aliases=(LOCAL_ALIAS,),
@@ -85,7 +87,10 @@ class _Compiler:
             path = f"$.models[{index}]"
             self._claim_names(model, path, taken)
             targets = [
-                self._target(target, model, providers, nodes, f"{path}.targets[{number}]")
+                msgspec.structs.replace(
+                    self._target(target, model, providers, nodes, f"{path}.targets[{number}]"),
+                    prices=self._prices(target, model, providers[target.provider], path, number),
+                )
                 for number, target in enumerate(model.targets)
             ]
             targets.sort(key=lambda target: target.priority)
@@ -99,6 +104,15 @@ class _Compiler:
                 )
             )
         return _snapshot(models)
+
+    def _prices(
+        self, target: TargetNode, model: ModelNode, provider: Provider, path: str, number: int
+    ) -> tuple[Price, ...]:
+        """Return the target's own prices or else its model's; what runs here costs nothing unless it is said."""
+        of_model = compile_prices(model.price, self._source, f"{path}.price")
+        own = compile_prices(target.price, self._source, f"{path}.targets[{number}].price")
+        is_local = not self._kinds[provider.kind].needs_base_url
+        return own or of_model or ((FREE,) if is_local else ())
 
     def _read_document(self) -> Document:
         try:

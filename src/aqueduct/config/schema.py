@@ -1,5 +1,7 @@
 """The shape of `aqueduct.yaml`, as structs: what is not named here is refused."""
 
+from datetime import date
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
@@ -38,6 +40,29 @@ class ProviderNode(_Node, frozen=True):
     structured_output: StructuredOutput = StructuredOutput.NATIVE
 
 
+Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+
+
+class PriceNode(_Node, frozen=True):
+    """What a model costs, from the beginning of one day (UTC) to that of another.
+
+    What is within another unit and has no price of its own costs what that one does.
+    """
+
+    currency: Currency = "USD"
+    input_per_million: Decimal | None = None
+    cached_per_million: Decimal | None = None
+    cache_write_per_million: Decimal | None = None
+    input_audio_per_million: Decimal | None = None
+    output_per_million: Decimal | None = None
+    reasoning_per_million: Decimal | None = None
+    output_audio_per_million: Decimal | None = None
+    per_image: Decimal | None = None
+    per_request: Decimal | None = None
+    valid_from: date | None = None
+    valid_until: date | None = None
+
+
 class TargetNode(_Node, frozen=True):
     """One model at one provider."""
 
@@ -46,6 +71,7 @@ class TargetNode(_Node, frozen=True):
     model_path: str | None = None
     priority: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 1
     structured_output: StructuredOutput | None = None
+    price: PriceNode | list[PriceNode] | None = None
     timeouts: TimeoutsNode = TimeoutsNode()
 
 
@@ -56,6 +82,7 @@ class ModelNode(_Node, frozen=True):
     targets: Annotated[list[TargetNode], msgspec.Meta(min_length=1)]
     aliases: list[Name] = []
     description: str | None = None
+    price: PriceNode | list[PriceNode] | None = None
     timeouts: TimeoutsNode = TimeoutsNode()
 
 

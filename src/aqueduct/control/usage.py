@@ -1,30 +1,55 @@
 """What a person can learn about usage: summaries and the raw records."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from aqueduct.domain.usage import UNITS
+from aqueduct.errors import InvalidValue
 from aqueduct.storage import usage
 from aqueduct.storage.database import Database
-from aqueduct.storage.usage import UNITS, Grouping, UsageSummary
+from aqueduct.storage.usage import COLUMNS, Grouping, UsageSummary, total
 
-__all__ = ["UNITS", "Grouping", "UsageSummary", "export", "summarise", "total"]
+__all__ = ["UNITS", "Grouping", "UsageSummary", "export", "parse_groupings", "summarise", "total"]
 
 PAGE = 1000
+CLOCKS_DIFFER_SECONDS = 3600.0
+"""How far in the future a record may be, by another machine's clock, and still be part of "until now"."""
 
 
-async def summarise(database: Database, *, since: float, by: Grouping) -> list[UsageSummary]:
-    """Sum usage from `since` on, a row a group."""
+def parse_groupings(text: str) -> tuple[Grouping, ...]:
+    """Read `team,model`. Raises `InvalidValue` for unknown ones and for those that are not kept together."""
+    known: dict[str, Grouping] = {name: name for name in COLUMNS}
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InvalidValue(f"Usage cannot be summed by `{unknown[0]}`. Known: {', '.join(known)}.")
+    by = tuple(dict.fromkeys(known[name] for name in names))
+    if usage.rollup_for(by) is None:
+        raise InvalidValue(
+            f"Usage is not kept by {' and '.join(by)} together. A target goes with provider, hour and day, "
+            "an end user with organisation and day, and all others with each other."
+        )
+    return by
+
+
+async def summarise(
+    database: Database, *, since: float, by: Sequence[Grouping], until: float | None = None
+) -> AsyncIterator[UsageSummary]:
+    """Sum usage of whole hours from `since` on, group by group in their order, in constant memory."""
     async with database.reading() as connection:
-        return await usage.summarise(connection, since=since, by=by)
+        async for summary in usage.summarise(connection, since=since, until=until or latest(), by=by):
+            yield summary
 
 
-async def export(database: Database, *, since: float) -> AsyncIterator[dict[str, Any]]:
+async def export(database: Database, *, since: float, until: float | None = None) -> AsyncIterator[dict[str, Any]]:
     """Yield every request from `since` on, in the order of their ids, each with its `attempts`."""
     last: str | None = None
+    end = until or latest()
     while True:
         # A transaction a page: a long export must not keep SQLite's log from being cut.
         async with database.reading() as connection:
-            records = await usage.read_page(connection, since=since, after=last, size=PAGE)
+            records = await usage.read_page(connection, since=since, until=end, after=last, size=PAGE)
         for record in records:
             yield record
         if len(records) < PAGE:
@@ -32,14 +57,6 @@ async def export(database: Database, *, since: float) -> AsyncIterator[dict[str,
         last = records[-1]["id"]
 
 
-def total(summaries: Sequence[UsageSummary]) -> UsageSummary:
-    """Add the groups up."""
-    return UsageSummary(
-        key=None,
-        requests=sum(each.requests for each in summaries),
-        errors=sum(each.errors for each in summaries),
-        input_tokens=sum(each.input_tokens for each in summaries),
-        output_tokens=sum(each.output_tokens for each in summaries),
-        cached_tokens=sum(each.cached_tokens for each in summaries),
-        reasoning_tokens=sum(each.reasoning_tokens for each in summaries),
-    )
+def latest() -> float:
+    """Return an instant that no record is after."""
+    return time.time() + CLOCKS_DIFFER_SECONDS

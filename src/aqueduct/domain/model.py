@@ -9,6 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
+from aqueduct.domain.price import Price
 
 LEAST_CONFIDENTIAL_CHARACTERS = 4
 """Shorter texts are no secrets, and taking them out would tear ordinary words."""
@@ -54,7 +55,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One model at one provider with one credential.
 
-    `model` is the name the provider knows; `*` hands on the one that was asked for.
+    `model` is the name the provider knows; `*` hands on the one that was asked for. `prices` are what it costs, the
+    last one that holds at the time; empty if none was given.
     """
 
     provider: Provider
@@ -64,6 +66,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     plain_timeouts: Timeouts = PLAIN_TIMEOUTS
     stream_timeouts: Timeouts = STREAM_TIMEOUTS
     model_path: str | None = None
+    prices: tuple[Price, ...] = ()
 
     @property
     def name(self) -> str:

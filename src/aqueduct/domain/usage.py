@@ -1,7 +1,7 @@
 """What a request used, as it is recorded: a map of units, a row an attempt.
 
 Unit names follow OpenTelemetry GenAI. `input_tokens` includes `cached_tokens`, `output_tokens` includes
-`reasoning_tokens`, as in OpenAI's own usage object.
+`reasoning_tokens`, as in OpenAI's own usage object. Money is whole billionths (nano-units) of its currency.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,28 @@ from collections.abc import Iterable
 import msgspec
 
 Units = dict[str, int]
-"""How much of what: `input_tokens`, `output_tokens`, `cached_tokens`, `reasoning_tokens`; later images, seconds …"""
+"""How much of what, by the names in `UNITS`; a record may hold others too."""
+
+UNITS = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "cache_write_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+    "images",
+)
+"""The units that are summed and priced."""
+
+CONTAINED_IN = {
+    "cached_tokens": "input_tokens",
+    "cache_write_tokens": "input_tokens",
+    "input_audio_tokens": "input_tokens",
+    "reasoning_tokens": "output_tokens",
+    "output_audio_tokens": "output_tokens",
+}
+"""Which unit is counted within which other one: never to be added to it, or paid for twice."""
 
 FINISHED = "finished"
 CLIENT_GONE = "client_gone"
@@ -43,7 +64,7 @@ class AttemptRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One call to one target, failed ones too.
 
     `status` is the upstream's HTTP status (None: none came), `error` the code of an `UpstreamError`. Durations are in
-    milliseconds from the attempt's start.
+    milliseconds from the attempt's start. `cost_nano` is None where no price is known.
     """
 
     target: str
@@ -55,6 +76,8 @@ class AttemptRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     upstream_request_id: str | None = None
     units: Units = {}
     is_estimated: bool = False
+    cost_nano: int | None = None
+    currency: str | None = None
     first_byte_ms: float | None = None
     total_ms: float = 0.0
 
@@ -63,7 +86,9 @@ class UsageRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One authenticated request, whatever became of it; the line of the journal and, later, the rows of the database.
 
     `id` is our request id, a UUIDv7, and makes the write idempotent. `started_at` is in seconds since the epoch.
-    `status` is the one the client was sent; `units` the sum that the client is charged for.
+    `status` is the one the client was sent; `units` the sum that the client is charged for, and `cost_nano` what that
+    cost at the time (None: no price is known, or the attempts were priced in several currencies). `request_model` is
+    what the client asked for, `model` the name of the model that was found by it (`*` for every other one).
     """
 
     id: str
@@ -74,6 +99,7 @@ class UsageRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     team_id: str | None = None
     user_id: str | None = None
     service_account_id: str | None = None
+    model: str | None = None
     request_model: str | None = None
     response_model: str | None = None
     target: str | None = None
@@ -84,6 +110,8 @@ class UsageRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     is_stream: bool = False
     units: Units = {}
     is_estimated: bool = False
+    cost_nano: int | None = None
+    currency: str | None = None
     finish_reason: str | None = None
     first_byte_ms: float | None = None
     total_ms: float = 0.0

@@ -7,8 +7,9 @@ import msgspec
 import structlog
 
 from aqueduct.domain.model import Target
+from aqueduct.domain.price import cost, sum_costs
 from aqueduct.domain.principal import Principal
-from aqueduct.domain.usage import Undelivered, Units, UsageRecord, shortened, sum_units
+from aqueduct.domain.usage import Undelivered, UsageRecord, shortened, sum_units
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.counting import count_tokens
@@ -53,7 +54,7 @@ class BestEffortJournal:
 class Admission(Protocol):
     """What a request holds of its caller's limits (`gateway/admit.py`)."""
 
-    def settle(self, units: Units) -> None:
+    def settle(self, record: UsageRecord) -> None:
         """Replace what was reserved by what was used; once."""
 
 
@@ -66,6 +67,7 @@ class Entry:
         "call",
         "first_byte_ms",
         "is_settled",
+        "model",
         "operation",
         "principal",
         "request",
@@ -77,6 +79,7 @@ class Entry:
         self.principal = principal
         self.operation = operation
         self.request: Request | None = None
+        self.model: str | None = None
         self.admission: Admission | None = None
         self.attempts: list[Attempt] = []
         self.first_byte_ms: float | None = None
@@ -112,7 +115,7 @@ class Ledger:
         record.error_code = shortened(error_code)
         record.finish_reason = shortened(finish_reason)
         if entry.admission is not None:
-            entry.admission.settle(record.units)
+            entry.admission.settle(record)
         return self._journal.record(record)
 
     def note_undelivered(self, entry: Entry) -> None:
@@ -137,6 +140,7 @@ def _record(entry: Entry) -> UsageRecord:
         client_request_id=call.client_request_id,
     )
     if request is not None:
+        record.model = entry.model
         record.request_model = shortened(request.model)
         record.is_stream = request.is_stream
         record.end_user = shortened(request.end_user)
@@ -151,6 +155,8 @@ def _add_attempts(record: UsageRecord, attempts: list[Attempt]) -> None:
             input_tokens, output_tokens = count_tokens(texts)
             attempt.record.units = {"input_tokens": input_tokens, "output_tokens": output_tokens}
             attempt.record.is_estimated = True
+        if (paid := cost(attempt.record.units, attempt.prices, attempt.record.started_at)) is not None:
+            attempt.record.cost_nano, attempt.record.currency = paid
     records = [attempt.record for attempt in attempts]
     record.attempts = records
     if records:
@@ -158,3 +164,5 @@ def _add_attempts(record: UsageRecord, attempts: list[Attempt]) -> None:
         record.target, record.provider, record.response_model = last.target, last.provider, last.response_model
         record.units = last.units if len(records) == 1 else sum_units(each.units for each in records)
         record.is_estimated = any(each.is_estimated for each in records)
+        if (total := sum_costs(records)) is not None:
+            record.cost_nano, record.currency = total

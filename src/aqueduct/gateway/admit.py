@@ -1,15 +1,20 @@
-"""Admits requests: reserves what they may use of every limit, in one step, and settles it to what they did use."""
+"""Admits requests: reserves what they may use of every limit and budget, in one step, and settles it to the truth."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from aqueduct.counters.answers import Refusal, Reservation, Standing, Unseeded
 from aqueduct.counters.claims import Claim
 from aqueduct.counters.contract import Counters
+from aqueduct.domain.budget import Budget
 from aqueduct.domain.limit import Dimension
-from aqueduct.domain.usage import Units
-from aqueduct.errors import RateLimitExceeded
+from aqueduct.domain.model import Model
+from aqueduct.domain.price import cost
+from aqueduct.domain.snapshot import WILDCARD
+from aqueduct.domain.usage import UsageRecord
+from aqueduct.errors import CountersUnavailable, InsufficientQuota, RateLimitExceeded, RequestError
 from aqueduct.gateway.account import Entry
-from aqueduct.gateway.gauges import Estimate, Gauge, Plans
+from aqueduct.gateway.gauges import BudgetGauge, Estimate, Gauge, LimitGauge, Plans
 from aqueduct.gateway.response_head import HeaderLines
 from aqueduct.wire.limits import limit_fields
 from aqueduct.wire.request import Request
@@ -18,6 +23,7 @@ _BYTES_A_TOKEN = 4
 _FIRST_GUESS_TOKENS = 256.0
 _HISTORY_WEIGHT = 0.1
 _MAX_HISTORIES = 10_000
+_SEEDINGS = 3
 
 _TYPES = {
     Dimension.REQUESTS_PER_MINUTE: "requests",
@@ -33,8 +39,15 @@ _WORDS = {
 }
 
 
+class Spending(Protocol):
+    """What was spent before the counters began to count."""
+
+    async def spent(self, budget: Budget, begins_at: float) -> int:
+        """Return the sum in nano-units since an instant; raise `CountersUnavailable` while it cannot be known."""
+
+
 class Admission:
-    """What one request holds of its caller's limits until it is settled."""
+    """What one request holds of its caller's limits and budgets until it is settled."""
 
     def __init__(self, limiter: "Limiter", model: str, gauges: Sequence[Gauge], reservation: Reservation) -> None:
         self._limiter = limiter
@@ -42,59 +55,85 @@ class Admission:
         self._gauges = gauges
         self._reservation = reservation
 
-    def settle(self, units: Units) -> None:
+    def settle(self, record: UsageRecord) -> None:
         """Replace the estimate by what was used, and give places back; once."""
-        self._limiter.note_output(self._model, units)
-        self._limiter.counters.settle(self._reservation, [gauge.used(units) for gauge in self._gauges])
+        self._limiter.note_output(self._model, record)
+        self._limiter.counters.settle(self._reservation, [gauge.used(record) for gauge in self._gauges])
 
 
 class Limiter:
     """Reserves for requests; `queue_seconds` is how long one may wait for a place under a limit on concurrency."""
 
-    def __init__(self, counters: Counters, queue_seconds: float) -> None:
+    def __init__(self, counters: Counters, spending: Spending, *, queue_seconds: float, are_budgets_open: bool) -> None:
         self.counters = counters
+        self._spending = spending
         self._queue_seconds = queue_seconds
+        self._are_budgets_open = are_budgets_open
         self._plans = Plans()
         self._histories: dict[str, float] = {}
 
-    async def admit(self, entry: Entry, request: Request, model: str, body_bytes: int) -> None:
-        """Reserve for the entry, or raise `RateLimitExceeded` or `CountersUnavailable`."""
+    async def admit(self, entry: Entry, request: Request, model: Model, body_bytes: int) -> None:
+        """Reserve for the entry; raise `RateLimitExceeded`, `InsufficientQuota` or `CountersUnavailable`."""
+        counted = request.model if model.name == WILDCARD else model.name
         end_user = request.end_user
-        gauges = self._plans.gauges(entry.principal, model)
-        if any(gauge.end_user is not None for gauge in gauges):
-            gauges = [gauge for gauge in gauges if gauge.concerns(end_user)]
-        estimate = self._estimate(model, request, body_bytes)
+        gauges = self._plans.gauges(entry.principal, counted, end_user)
+        estimate = self._estimate(entry, request, model, counted, body_bytes)
         claims = [gauge.claim(estimate, end_user) for gauge in gauges]
         answer = await self.counters.reserve(claims, wait_seconds=self._queue_seconds)
+        for _ in range(_SEEDINGS):
+            if not isinstance(answer, Unseeded):
+                break
+            try:
+                await self._seed(gauges, answer.keys, estimate.at)
+            except CountersUnavailable:
+                if not self._are_budgets_open:
+                    raise
+                gauges = [gauge for gauge in gauges if not isinstance(gauge, BudgetGauge)]
+                claims = [gauge.claim(estimate, end_user) for gauge in gauges]
+            answer = await self.counters.reserve(claims, wait_seconds=self._queue_seconds)
         if isinstance(answer, Unseeded):
-            raise AssertionError("only budgets need seeding")
+            raise CountersUnavailable("What is left of a budget cannot be told at the moment. Try again shortly.")
         entry.call.limit_lines = _lines(gauges, answer.standings)
         if isinstance(answer, Refusal):
             raise _refusal(gauges, claims, answer)
-        entry.admission = Admission(self, model, gauges, answer)
+        entry.admission = Admission(self, counted, gauges, answer)
 
-    def note_output(self, model: str, units: Units) -> None:
+    def note_output(self, model: str, record: UsageRecord) -> None:
         """Learn how much a model tends to answer."""
-        if output_tokens := units.get("output_tokens"):
+        if output_tokens := record.units.get("output_tokens"):
             if len(self._histories) >= _MAX_HISTORIES:
                 self._histories.clear()
             before = self._histories.get(model, float(output_tokens))
             self._histories[model] = before + _HISTORY_WEIGHT * (output_tokens - before)
 
-    def _estimate(self, model: str, request: Request, body_bytes: int) -> Estimate:
+    async def _seed(self, gauges: Sequence[Gauge], keys: Sequence[str], at: float) -> None:
+        """Tell the counters what was spent of budgets that they do not know."""
+        for gauge in gauges:
+            if isinstance(gauge, BudgetGauge) and gauge.key(at) in keys:
+                spent = await self._spending.spent(gauge.budget, gauge.span(at).begins_at)
+                await self.counters.seed(gauge.key(at), spent)
+
+    def _estimate(self, entry: Entry, request: Request, model: Model, counted: str, body_bytes: int) -> Estimate:
         asked = request.max_output_tokens
-        each = self._histories.get(model, _FIRST_GUESS_TOKENS) if asked is None else asked
-        return Estimate(body_bytes // _BYTES_A_TOKEN, int(each) * request.choices, asked is None)
+        each = self._histories.get(counted, _FIRST_GUESS_TOKENS) if asked is None else asked
+        input_tokens, output_tokens = body_bytes // _BYTES_A_TOKEN, int(each) * request.choices
+        at = entry.call.started_at
+        price = None
+        if entry.principal.budgets:
+            units = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+            price = cost(units, model.targets[0].prices, at)
+        return Estimate(at, input_tokens, output_tokens, asked is None, price)
 
 
 def _lines(gauges: Sequence[Gauge], standings: Sequence[Standing]) -> HeaderLines:
     """Return the `x-ratelimit` lines: of requests and of tokens, the tightest limit each."""
-    tightest: dict[str, tuple[float, Gauge, Standing]] = {}
+    tightest: dict[str, tuple[float, LimitGauge, Standing]] = {}
     for gauge, standing in zip(gauges, standings, strict=False):  # there are none while the counters are away
-        kind = _TYPES[gauge.dimension]
-        share = standing.remaining / max(standing.limit, 1)
-        if kind not in tightest or share < tightest[kind][0]:
-            tightest[kind] = (share, gauge, standing)
+        if isinstance(gauge, LimitGauge):
+            kind = _TYPES[gauge.dimension]
+            share = standing.remaining / max(standing.limit, 1)
+            if kind not in tightest or share < tightest[kind][0]:
+                tightest[kind] = (share, gauge, standing)
     return b"".join(
         limit_fields(kind, gauge.amount, gauge.shown(standing.remaining), standing.reset_seconds)
         for kind, (_, gauge, standing) in tightest.items()
@@ -102,18 +141,24 @@ def _lines(gauges: Sequence[Gauge], standings: Sequence[Standing]) -> HeaderLine
     )
 
 
-def _refusal(gauges: Sequence[Gauge], claims: Sequence[Claim], refusal: Refusal) -> RateLimitExceeded:
-    """Return the error for the limit that takes longest to have room again."""
-    refused = max(refusal.refused, key=lambda each: float("inf") if each.wait_seconds is None else each.wait_seconds)
-    gauge = gauges[next(number for number, claim in enumerate(claims) if claim is refused.claim)]
+def _refusal(gauges: Sequence[Gauge], claims: Sequence[Claim], refusal: Refusal) -> RequestError:
+    """Return the error for what takes longest to have room again; a budget before all else."""
+    refused = {id(each.claim): each.wait_seconds for each in refusal.refused}
+    waits: list[tuple[float | None, LimitGauge]] = []
+    for gauge, claim in zip(gauges, claims, strict=True):
+        if id(claim) not in refused:
+            continue
+        if not isinstance(gauge, LimitGauge):
+            return InsufficientQuota("The budget for this period is used up.")
+        waits.append((refused[id(claim)], gauge))
+    wait, gauge = max(waits, key=lambda each: float("inf") if each[0] is None else each[0])
     what = f"{gauge.amount} {_WORDS[gauge.dimension]}"
-    if refused.wait_seconds is None:
-        message = f"This request alone is over the limit of {what}. Ask for less."
-    else:
-        message = f"The limit of {what} is used up. Try again in {refused.wait_seconds:.3g} s."
-    error = RateLimitExceeded(message)
+    error = RateLimitExceeded(
+        f"This request alone is over the limit of {what}. Ask for less."
+        if wait is None
+        else f"The limit of {what} is used up. Try again in {wait:.3g} s."
+    )
     error.type = _TYPES[gauge.dimension]
-    error.retry_after_seconds = refused.wait_seconds
-    if refused.wait_seconds is None:
-        error.should_retry = False
+    error.retry_after_seconds = wait
+    error.should_retry = False if wait is None else None
     return error

@@ -16,11 +16,12 @@ class Attempt:
     `request` is what was sent (asking again changes it), so that its input can be counted.
     """
 
-    __slots__ = ("_started", "answer", "dropped", "is_sent", "reader", "record", "request", "target")
+    __slots__ = ("_started", "answer", "dropped", "is_sent", "prices", "reader", "record", "request", "target")
 
     def __init__(self, target: Target, request: Request) -> None:
         self.target = target
         self.request = request
+        self.prices = target.prices
         self.dropped: tuple[str, ...] = ()
         self.is_sent = False
         self.answer: Answer | None = None

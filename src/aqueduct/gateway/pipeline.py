@@ -7,7 +7,6 @@ from typing import NamedTuple
 import structlog
 
 from aqueduct.domain.principal import TermsState
-from aqueduct.domain.snapshot import WILDCARD
 from aqueduct.domain.usage import CANCELLED, CLIENT_GONE, FINISHED, REFUSED, SEND_FAILED, UPSTREAM_DIED
 from aqueduct.errors import Draining, JournalUnavailable, PermissionDenied
 from aqueduct.gateway.account import Entry, Journal, Ledger
@@ -81,9 +80,9 @@ class Pipeline:
             body = await call.read_body(self._limits.max_body_bytes, self._in_flight)
             entry.request = request = dialect.parse(body)
             model = snapshot.resolve(entry.principal, request.model)
-            if entry.principal.limits:
-                counted = request.model if model.name == WILDCARD else model.name
-                await self._limiter.admit(entry, request, counted, len(body))
+            entry.model = model.name
+            if entry.principal.limits or entry.principal.budgets:
+                await self._limiter.admit(entry, request, model, len(body))
             keepalive = Keepalive(call, self._limits.keepalive_interval_seconds) if request.is_stream else None
             if keepalive is not None:
                 keepalive.start()

@@ -6,8 +6,11 @@ pause with jitter. Nothing is retried after the commit, and never a request that
 
 import asyncio
 import random
+from typing import Protocol
 
-from aqueduct.domain.model import Model, Target
+from aqueduct.domain.model import Model, Provider, Target
+from aqueduct.domain.price import Price
+from aqueduct.domain.snapshot import WILDCARD
 from aqueduct.errors import AllTargetsFailed, InvalidRequest, UpstreamError, UpstreamRejected, UpstreamTimeout
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.checked import CheckedOpener
@@ -20,12 +23,20 @@ _BACKOFF_SECONDS = 0.25
 _PATIENCE_SECONDS = 5.0
 
 
+class PriceBook(Protocol):
+    """Knows what models cost."""
+
+    async def find(self, provider: Provider, model: str) -> tuple[Price, ...]:
+        """Return a model's prices; empty if they are not known."""
+
+
 class Router:
     """Tries the targets of a model until the commit."""
 
-    def __init__(self, opener: Opener, checked: CheckedOpener) -> None:
+    def __init__(self, opener: Opener, checked: CheckedOpener, prices: PriceBook) -> None:
         self._opener = opener
         self._checked = checked
+        self._prices = prices
 
     async def open(self, model: Model, request: Request, entry: Entry) -> Exchange:
         """Return the first answer that any target gives; raise `AllTargetsFailed`, or the refusal of the request."""
@@ -37,12 +48,27 @@ class Router:
         while targets := await walk.next_round():
             for target in targets:
                 try:
-                    return await opener.open(request, target, entry)
+                    exchange = await opener.open(request, target, entry)
                 except (UpstreamError, InvalidRequest) as error:
                     walk.note(target, error)
+                else:
+                    if target.model == WILDCARD:
+                        await self._price(exchange, request.model, entry)
+                    return exchange
                 if entry.call.is_committed:
                     raise walk.failure()
         raise walk.failure()
+
+    async def _price(self, exchange: Exchange, model: str, entry: Entry) -> None:
+        """Find out what a model costs that only the request named, once an upstream has shown that it knows it."""
+        try:
+            prices = exchange.target.prices or await self._prices.find(exchange.target.provider, model)
+        except BaseException:
+            exchange.close()
+            raise
+        for attempt in entry.attempts:
+            if attempt.target is exchange.target:
+                attempt.prices = prices
 
 
 class _Walk:

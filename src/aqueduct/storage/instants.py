@@ -3,7 +3,10 @@
 from typing import overload
 
 MICROSECONDS = 1_000_000
-DAY = 86_400 * MICROSECONDS
+HOUR = 3_600 * MICROSECONDS
+DAY = 24 * HOUR
+ID_MARGIN_SECONDS = 3600.0
+"""How far the clock may have been set back between the making of a request's id and the note of its start."""
 
 
 @overload
@@ -22,3 +25,9 @@ def to_seconds(instant: None) -> None: ...
 def to_seconds(instant: int | None) -> float | None:
     """Return an instant as the domain holds it."""
     return None if instant is None else instant / MICROSECONDS
+
+
+def first_id(instant: float) -> str:
+    """Return the least id that a request begun at `instant` may have: a UUIDv7 begins with its milliseconds."""
+    milliseconds = max(0, int((instant - ID_MARGIN_SECONDS) * 1000))
+    return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7000-8000-000000000000"

@@ -20,16 +20,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from aqueduct.storage.database import Database
 from aqueduct.storage.directory import PRIVATE_FILE
 from aqueduct.storage.journal import Journal
+from aqueduct.storage.rollups import Rollups
 from aqueduct.storage.segments import Writer, claim_dead
 from aqueduct.storage.usage_rows import Batch, read_lines
-from aqueduct.storage.usage_writer import UsageWriter
+from aqueduct.storage.usage_writer import StoredBefore, usage_writer
 
 INTERVAL_SECONDS = 1.0
 ADOPTION_SECONDS = 60.0
 MAX_BACKOFF_SECONDS = 30.0
-BATCH_LINES = 64
 BREATH_SECONDS = 0.0002
-"""How many lines are inserted at a time, and the pause between: it keeps the event loop's delays around 1 ms."""
+"""The pause between batches in a thread: it keeps the event loop's delays around 1 ms."""
 MAX_SEGMENT_BYTES = 8 * 1024 * 1024
 """How long a segment may get while the database is away: it bounds the transaction that inserts it."""
 
@@ -46,7 +46,7 @@ class Shipper:
         self._database = database
         self._journal = journal
         self._directory = directory
-        self._writer = UsageWriter(database)
+        self._writer = usage_writer(database)
         self._dead: list[Writer] = []
         self._adopt_at = 0.0
         self._turn = asyncio.Lock()
@@ -111,7 +111,9 @@ class Shipper:
     async def _ship_segment(self, segment: Path) -> None:
         """Insert a segment whole, then remove it; lines that no database would take are set aside first."""
         try:
-            damaged = await self._database.write_in_bulk(partial(self._insert, segment))
+            damaged = await self._database.write_in_bulk(partial(self._insert, segment, looks=False))
+        except StoredBefore:
+            damaged = await self._insert_looking(segment)
         except (DBAPIError, ValueError, OverflowError) as error:
             if not is_refusal(error):
                 raise
@@ -121,14 +123,27 @@ class Shipper:
         # A file system may take its time over it, and the event loop has none to give.
         await asyncio.to_thread(segment.unlink)
 
-    def _insert(self, segment: Path, connection: Connection) -> list[bytes]:
+    async def _insert_looking(self, segment: Path) -> list[bytes]:
+        """Insert what a process that died between commit and removal has not; it may have lines nobody takes, too."""
+        try:
+            return await self._database.write_in_bulk(partial(self._insert, segment, looks=True))
+        except (DBAPIError, ValueError, OverflowError) as error:
+            if not is_refusal(error):
+                raise
+            return await self._database.write_in_bulk(partial(self._insert_singly, segment))
+
+    def _insert(self, segment: Path, connection: Connection, *, looks: bool) -> list[bytes]:
+        """Insert the segment and what it adds to the rollups, in one transaction."""
         damaged: list[bytes] = []
-        for batch in read_segment(segment, BATCH_LINES):
-            self._writer.insert(connection, batch)
+        rollups = Rollups()
+        for batch in read_segment(segment, self._writer.batch_lines):
+            for record in self._writer.insert(connection, batch, looks=looks):
+                rollups.add(record)
             damaged += batch.damaged
             if self._database.is_sqlite:
                 # In a thread: without a real pause it would win the GIL back each time, for 5 ms at a stretch.
                 time.sleep(BREATH_SECONDS)
+        rollups.write(connection)
         return damaged
 
     def _insert_singly(self, segment: Path, connection: Connection) -> list[bytes]:
@@ -138,9 +153,12 @@ class Shipper:
             for line in whole_lines(file, segment):
                 batch = read_lines([line])
                 damaged += batch.damaged
+                rollups = Rollups()
                 try:
                     with connection.begin_nested():
-                        self._writer.insert(connection, batch)
+                        for record in self._writer.insert(connection, batch, looks=True):
+                            rollups.add(record)
+                        rollups.write(connection)
                 except (DBAPIError, ValueError, OverflowError) as error:
                     if not is_refusal(error):
                         raise
@@ -185,7 +203,8 @@ def is_refusal(error: BaseException) -> bool:
         return True
     # asyncpg's errors keep their kind only in the cause, or in the class of their SQLSTATE (22: data, 23: constraint).
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    return sqlstate[:2] in {"22", "23"} or isinstance(getattr(error.orig, "__cause__", None), ValueError)
+    causes = (error.orig, getattr(error.orig, "__cause__", None))
+    return sqlstate[:2] in {"22", "23"} or any(isinstance(cause, ValueError | OverflowError) for cause in causes)
 
 
 def describe(error: BaseException) -> str:

@@ -1,100 +1,204 @@
-"""Queries on usage: summaries, and the raw records page by page."""
+"""Queries on usage: sums out of the rollups, and the raw records page by page."""
 
-from collections.abc import Sequence
-from datetime import date, timedelta
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aqueduct.storage.instants import DAY, to_microseconds, to_seconds
-from aqueduct.storage.tables import api_tokens, usage_attempts, usage_requests
+from aqueduct.domain.usage import UNITS
+from aqueduct.storage.instants import DAY, HOUR, first_id, to_microseconds, to_seconds
+from aqueduct.storage.rollups import DAY_SECONDS, HOUR_SECONDS
+from aqueduct.storage.tables import (
+    MEASURES,
+    api_tokens,
+    end_user_rollups,
+    target_rollups,
+    usage_attempts,
+    usage_requests,
+    usage_rollups,
+)
 
-EPOCH = date(1970, 1, 1)
-Grouping = Literal["model", "token", "day", "target"]
-UNITS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+Grouping = Literal[
+    "model",
+    "provider",
+    "target",
+    "token",
+    "organisation",
+    "team",
+    "user",
+    "service-account",
+    "end-user",
+    "hour",
+    "day",
+]
+COLUMNS: Mapping[Grouping, str] = {
+    "model": "model",
+    "provider": "provider",
+    "target": "target",
+    "token": "api_token_id",
+    "organisation": "organisation_id",
+    "team": "team_id",
+    "user": "user_id",
+    "service-account": "service_account_id",
+    "end-user": "end_user",
+    "hour": "start_at",
+    "day": "start_at",
+}
+TABLES = (usage_rollups, target_rollups, end_user_rollups)
+NANO = Decimal(10) ** -9
 
 
 class UsageSummary(msgspec.Struct, kw_only=True, frozen=True):
-    """What one group used; `requests` are attempts where the group is a target. `key` is None where there was none."""
+    """What one group used; `requests` are attempts where a group is a target.
 
-    key: str | None
+    `keys` are in the order of the groupings, None where there was none. `costs` are exact amounts by currency.
+    """
+
+    keys: tuple[str | None, ...]
     requests: int
     errors: int
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int
-    reasoning_tokens: int
+    units: dict[str, int]
+    costs: dict[str, Decimal]
+    duration_ms: int
 
 
-async def summarise(connection: AsyncConnection, *, since: float, by: Grouping) -> list[UsageSummary]:
-    """Sum usage from `since` on, a row a group: days in order, everything else by the number of requests."""
-    table = usage_attempts if by == "target" else usage_requests
-    failed = table.c.error.is_not(None) if by == "target" else failed_request()
-    key, group, source = grouping(by)
-    requests = sa.func.count()
+def rollup_for(by: Sequence[Grouping]) -> sa.Table | None:
+    """Return the rollup that has all of the groupings; None where no rollup has them together."""
+    days_only = "hour" in by
+    for table in TABLES:
+        if table is end_user_rollups and days_only:
+            continue
+        if all(COLUMNS[grouping] in table.c for grouping in by):
+            return table
+    return None
+
+
+async def summarise(
+    connection: AsyncConnection, *, since: float, until: float, by: Sequence[Grouping]
+) -> AsyncIterator[UsageSummary]:
+    """Sum usage of whole hours from `since` to `until` (whole days where it is by end user), in the groups' order.
+
+    Rows are read as they come, so that any number of groups takes constant memory. Raises `ValueError` for groupings
+    that no rollup has together.
+    """
+    table = rollup_for(by)
+    if table is None:
+        raise ValueError(f"usage is not kept by {' and '.join(by)} together")
+    keys: list[sa.ColumnElement[Any]] = [table.c[COLUMNS[grouping]] for grouping in by]
+    if "day" in by:
+        day = table.c.start_at // DAY * DAY
+        keys = [day if grouping == "day" else key for grouping, key in zip(by, keys, strict=True)]
+    names = [key.label(f"key_{number}") for number, key in enumerate(keys)]
     statement = (
-        sa.select(
-            key.label("key"),
-            requests.label("requests"),
-            sa.func.sum(sa.case((failed, 1), else_=0)).label("errors"),
-            *(total(table, unit).label(unit) for unit in UNITS),
-        )
-        .select_from(source)
-        .where(table.c.started_at >= to_microseconds(since))
-        .group_by(*group)
-        .order_by(key if by == "day" else requests.desc())
+        sa.select(*names, table.c.currency, *(sa.func.sum(table.c[name]).label(name) for name in MEASURES))
+        .where(within(table, since, until, hourly="hour" in by))
+        .group_by(*keys, table.c.currency)
+        .order_by(*keys, table.c.currency)
     )
-    rows = (await connection.execute(statement)).mappings()
-    return [read_summary(dict(row), by) for row in rows]
+    token_names = await read_token_names(connection) if "token" in by else {}
+    pending: UsageSummary | None = None
+    async with connection.stream(statement) as rows:
+        async for row in rows:
+            summary = read_summary(row, len(by))
+            if pending is not None and pending.keys == summary.keys:
+                pending = total((pending, summary), pending.keys)
+                continue
+            if pending is not None:
+                yield readable_keys(pending, by, token_names)
+            pending = summary
+    if pending is not None:
+        yield readable_keys(pending, by, token_names)
 
 
-def failed_request() -> sa.ColumnElement[bool]:
-    """Return the condition that a request ended in an error, before or after its first byte."""
-    return sa.or_(usage_requests.c.status >= 400, usage_requests.c.error_code.is_not(None))
+def within(table: sa.Table, since: float, until: float, *, hourly: bool) -> sa.ColumnElement[bool]:
+    """Return the condition for the rows that make up a time: days where they are whole, hours at its ends."""
+    start = to_microseconds(since) // HOUR * HOUR
+    end = -(-to_microseconds(until) // HOUR) * HOUR
+    first_day, last_day = -(-start // DAY) * DAY, end // DAY * DAY
+    at = table.c.start_at
+    hours, days = table.c.period_seconds == HOUR_SECONDS, table.c.period_seconds == DAY_SECONDS
+    if table is end_user_rollups:
+        return days & (at >= start // DAY * DAY) & (at < end)
+    if hourly or first_day >= last_day:
+        return hours & (at >= start) & (at < end)
+    return sa.or_(
+        days & (at >= first_day) & (at < last_day),
+        hours & (at >= start) & (at < first_day),
+        hours & (at >= last_day) & (at < end),
+    )
 
 
-def total(table: sa.Table, unit: str) -> sa.ColumnElement[int]:
-    """Return the sum of one unit over a group."""
-    return sa.func.coalesce(sa.func.sum(sa.cast(table.c.units[unit].as_string(), sa.BigInteger)), 0)
+async def read_token_names(connection: AsyncConnection) -> dict[str, str]:
+    """Return the names of API tokens by their ids."""
+    rows = await connection.execute(sa.select(api_tokens.c.id, api_tokens.c.name))
+    return {row.id: row.name for row in rows}
 
 
-def grouping(by: Grouping) -> tuple[sa.ColumnElement[Any], Sequence[sa.ColumnElement[Any]], sa.FromClause]:
-    """Return what a group is called, what makes it one, and the tables both come from."""
-    requests = usage_requests.c
-    match by:
-        case "target":
-            return usage_attempts.c.target, [usage_attempts.c.target], usage_attempts
-        case "model":
-            return requests.request_model, [requests.request_model], usage_requests
+def read_summary(row: Sequence[Any], groups: int) -> UsageSummary:
+    """Turn a row into the summary of a group in one currency."""
+    numbers = dict(zip(MEASURES, map(int, row[groups + 1 :]), strict=True))
+    currency = row[groups]
+    return UsageSummary(
+        keys=tuple(row[:groups]),
+        requests=numbers["requests"],
+        errors=numbers["errors"],
+        units={unit: numbers[unit] for unit in UNITS},
+        costs={currency: numbers["cost_nano"] * NANO} if currency else {},
+        duration_ms=numbers["duration_ms"],
+    )
+
+
+def total(summaries: Iterable[UsageSummary], keys: tuple[str | None, ...] = ()) -> UsageSummary:
+    """Add groups up."""
+    requests = errors = duration_ms = 0
+    units = dict.fromkeys(UNITS, 0)
+    costs: dict[str, Decimal] = {}
+    for each in summaries:
+        requests += each.requests
+        errors += each.errors
+        duration_ms += each.duration_ms
+        for unit, amount in each.units.items():
+            units[unit] += amount
+        for currency, cost in each.costs.items():
+            costs[currency] = costs.get(currency, Decimal(0)) + cost
+    return UsageSummary(keys=keys, requests=requests, errors=errors, units=units, costs=costs, duration_ms=duration_ms)
+
+
+def readable_keys(summary: UsageSummary, by: Sequence[Grouping], token_names: Mapping[str, str]) -> UsageSummary:
+    """Return the summary with its keys as people know them; times in UTC."""
+    keys = tuple(readable_key(key, grouping, token_names) for key, grouping in zip(summary.keys, by, strict=True))
+    return msgspec.structs.replace(summary, keys=keys)
+
+
+def readable_key(key: Any, grouping: Grouping, token_names: Mapping[str, str]) -> str | None:
+    """Write a key: `2026-12-31` for a day, `2026-12-31T23:00Z` for an hour, a token's name."""
+    match grouping:
         case "day":
-            day = requests.started_at // DAY
-            return day, [day], usage_requests
+            return f"{datetime.fromtimestamp(to_seconds(key), UTC):%Y-%m-%d}"
+        case "hour":
+            return f"{datetime.fromtimestamp(to_seconds(key), UTC):%Y-%m-%dT%H:%MZ}"
         case "token":
-            name = sa.func.coalesce(api_tokens.c.name, requests.api_token_id)
-            owned = usage_requests.outerjoin(api_tokens, api_tokens.c.id == requests.api_token_id)
-            # By id: a name may be given again after its token was revoked.
-            return name, [requests.api_token_id, name], owned
+            return token_names.get(key, key) or None
+        case _:
+            return key or None
 
 
-def read_summary(row: dict[str, Any], by: Grouping) -> UsageSummary:
-    """Turn a row into the summary of its group; a day is written `2026-12-31`, in UTC."""
-    if by == "day":
-        row["key"] = (EPOCH + timedelta(days=row["key"])).isoformat()
-    units = {unit: int(row[unit]) for unit in UNITS}
-    return UsageSummary(key=row["key"], requests=row["requests"], errors=int(row["errors"] or 0), **units)
-
-
-async def read_page(connection: AsyncConnection, *, since: float, after: str | None, size: int) -> list[dict[str, Any]]:
+async def read_page(
+    connection: AsyncConnection, *, since: float, until: float, after: str | None, size: int
+) -> list[dict[str, Any]]:
     """Read up to `size` requests with ids after `after`, in the order of their ids, each with its attempts.
 
     `started_at` is in seconds since the epoch, as in the journal.
     """
-    wanted = usage_requests.c.started_at >= to_microseconds(since)
-    if after is not None:
-        wanted &= usage_requests.c.id > after
-    page = sa.select(usage_requests).where(wanted).order_by(usage_requests.c.id).limit(size)
+    requests = usage_requests.c
+    wanted = (requests.started_at >= to_microseconds(since)) & (requests.started_at < to_microseconds(until))
+    # The time alone would read every row there is; ids are in its order.
+    wanted &= requests.id >= first_id(since) if after is None else requests.id > after
+    page = sa.select(usage_requests).where(wanted).order_by(requests.id).limit(size)
     records = {row["id"]: readable(row) | {"attempts": []} for row in (await connection.execute(page)).mappings()}
     if records:
         ends = usage_attempts.c.request_id.between(min(records), max(records))
@@ -108,5 +212,7 @@ async def read_page(connection: AsyncConnection, *, since: float, after: str | N
 
 
 def readable(row: sa.RowMapping) -> dict[str, Any]:
-    """Return a row as the domain would say it."""
-    return dict(row) | {"started_at": to_seconds(row["started_at"])}
+    """Return a row as the domain would say it, with `cost` in its currency instead of billionths of it."""
+    values = dict(row) | {"started_at": to_seconds(row["started_at"])}
+    nano = values.pop("cost_nano")
+    return values | {"cost": None if nano is None else nano * NANO}

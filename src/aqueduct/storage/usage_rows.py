@@ -26,6 +26,7 @@ REQUEST_COLUMNS = (
     "team_id",
     "user_id",
     "service_account_id",
+    "model",
     "request_model",
     "response_model",
     "target",
@@ -36,6 +37,8 @@ REQUEST_COLUMNS = (
     "is_stream",
     "is_estimated",
     "units",
+    "cost_nano",
+    "currency",
     "finish_reason",
     "first_byte_ms",
     "total_ms",
@@ -54,6 +57,8 @@ ATTEMPT_COLUMNS = (
     "upstream_request_id",
     "units",
     "is_estimated",
+    "cost_nano",
+    "currency",
     "first_byte_ms",
     "total_ms",
 )
@@ -67,11 +72,12 @@ encode = msgspec.json.Encoder().encode
 
 
 class Batch:
-    """Rows of both tables, the requests to mark as undelivered, and the lines that are no records."""
+    """Records with their rows of both tables, the requests to mark as undelivered, and lines that are no records."""
 
-    __slots__ = ("attempts", "damaged", "requests", "undelivered")
+    __slots__ = ("attempts", "damaged", "records", "requests", "undelivered")
 
     def __init__(self) -> None:
+        self.records: list[UsageRecord] = []
         self.requests: list[Row] = []
         self.attempts: list[Row] = []
         self.undelivered: list[Row] = []
@@ -102,7 +108,12 @@ def read_line(line: bytes, batch: Batch) -> None:
     if BACKSLASH in line and NUL in line:
         # Clients choose some of the text, and PostgreSQL has no NUL. A single byte is looked for much faster.
         line = line.replace(NUL, REPLACEMENT)
-    record = decode_usage(line)
+    add_record(decode_usage(line), batch)
+
+
+def add_record(record: UsageRecord, batch: Batch) -> None:
+    """Add the rows of one record to the batch."""
+    batch.records.append(record)
     units = encode(record.units).decode()
     batch.requests.append(request_row(record, units))
     for position, attempt in enumerate(record.attempts):
@@ -122,6 +133,7 @@ def request_row(record: UsageRecord, units: str) -> Row:
         record.team_id or NO_TEXT,
         record.user_id or NO_TEXT,
         record.service_account_id or NO_TEXT,
+        record.model or NO_TEXT,
         record.request_model or NO_TEXT,
         record.response_model or NO_TEXT,
         record.target or NO_TEXT,
@@ -132,6 +144,8 @@ def request_row(record: UsageRecord, units: str) -> Row:
         +record.is_stream,
         +record.is_estimated,
         units,
+        NO_NUMBER if record.cost_nano is None else record.cost_nano,
+        record.currency or NO_TEXT,
         record.finish_reason or NO_TEXT,
         NO_NUMBER if record.first_byte_ms is None else record.first_byte_ms,
         record.total_ms,
@@ -154,6 +168,8 @@ def attempt_row(request_id: str, position: int, attempt: AttemptRecord, units: s
         attempt.upstream_request_id or NO_TEXT,
         units,
         +attempt.is_estimated,
+        NO_NUMBER if attempt.cost_nano is None else attempt.cost_nano,
+        attempt.currency or NO_TEXT,
         NO_NUMBER if attempt.first_byte_ms is None else attempt.first_byte_ms,
         attempt.total_ms,
     )

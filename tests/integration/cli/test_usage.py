@@ -63,8 +63,11 @@ Sums = dict[str | None, tuple[int, int, int]]
 async def summed(data_dir: Path, since: float, *groupings: Grouping) -> list[Sums]:
     """Return requests, errors and input tokens by group, for each grouping."""
     async with open_workspace(Settings(data_dir=data_dir)) as workspace:
-        answers = [await summarise(workspace.database, since=since, by=by) for by in groupings]
-    return [{each.key: (each.requests, each.errors, each.input_tokens) for each in answer} for answer in answers]
+        answers = [[each async for each in summarise(workspace.database, since=since, by=(by,))] for by in groupings]
+    return [
+        {each.keys[0]: (each.requests, each.errors, each.units["input_tokens"]) for each in answer}
+        for answer in answers
+    ]
 
 
 def test_usage_is_summed_by_model_token_day_and_target(used: CommandLine) -> None:
@@ -78,27 +81,33 @@ def test_usage_is_summed_by_model_token_day_and_target(used: CommandLine) -> Non
         {"p/a": (3, 0, 3000), "q/a": (2, 2, 0)},
     ]
     assert asyncio.run(summed(used.data_dir, 0, "model")) == [{"a": (3, 1, 2000), "b": (1, 0, 1000)}]
-    assert asyncio.run(summed(used.data_dir, now + 60, "day")) == [{}]
+    assert asyncio.run(summed(used.data_dir, now + 3600, "day")) == [{}]
 
 
 def test_sums_for_programs_are_json(used: CommandLine) -> None:
-    answer = json.loads(used.output("usage", "--json", "--by", "token", "--since", "60d"))
-    assert answer["by"] == "token"
-    assert answer["groups"][0] == {
-        "key": "ci",
+    lines = used.output("usage", "--format", "jsonl", "--by", "token", "--since", "60d").splitlines()
+    groups = {group["token"]: group for group in map(json.loads, lines)}
+    assert groups["ci"] == {
+        "token": "ci",
         "requests": 3,
         "errors": 1,
         "input_tokens": 2000,
         "output_tokens": 400,
         "cached_tokens": 60,
         "reasoning_tokens": 0,
+        "cache_write_tokens": 0,
+        "input_audio_tokens": 0,
+        "output_audio_tokens": 0,
+        "images": 0,
+        "duration_ms": 0,
+        "costs": {},
     }
 
 
 def test_a_table_ends_with_the_total(used: CommandLine) -> None:
     lines = used.output("usage").splitlines()
     assert "Input tokens" in lines[1]
-    assert lines[-2].split()[1::2] == ["Total", "3", "1", "2,000", "400", "60", "0"]
+    assert lines[-2].split()[1::2] == ["Total", "3", "1", "2,000", "400", "60", "0", "-"]
 
 
 def test_raw_records_are_exported_with_their_ids(used: CommandLine) -> None:

@@ -45,6 +45,11 @@ def line(each: UsageRecord | Undelivered) -> bytes:
     return msgspec.json.encode(each) + b"\n"
 
 
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str | None) -> Settings:
+    return Settings.model_validate({"data_dir": tmp_path / "data", "database_url": database_url})
+
+
 async def shipped(database: Database) -> dict[str, dict[str, Any]]:
     return {each["id"]: each async for each in export(database, since=0)}
 

@@ -8,15 +8,18 @@ from aqueduct.storage.tables.audit_log import audit_log
 from aqueduct.storage.tables.base import SCHEMA_VERSION, metadata, schema_version
 from aqueduct.storage.tables.organisations import organisations, terms_acceptances, terms_of_service
 from aqueduct.storage.tables.people import memberships, service_accounts, teams, users
+from aqueduct.storage.tables.rollups import MEASURES, end_user_rollups, target_rollups, usage_rollups
 from aqueduct.storage.tables.rules import budgets, limits, model_rules
 from aqueduct.storage.tables.usage import usage_attempts, usage_requests
 from aqueduct.storage.tables.webhooks import webhooks
 
 __all__ = [
+    "MEASURES",
     "SCHEMA_VERSION",
     "api_tokens",
     "audit_log",
     "budgets",
+    "end_user_rollups",
     "limits",
     "memberships",
     "metadata",
@@ -24,11 +27,13 @@ __all__ = [
     "organisations",
     "schema_version",
     "service_accounts",
+    "target_rollups",
     "teams",
     "terms_acceptances",
     "terms_of_service",
     "usage_attempts",
     "usage_requests",
+    "usage_rollups",
     "users",
     "webhooks",
 ]

@@ -12,6 +12,7 @@ usage_requests = sa.Table(
     sa.Column("operation", sa.Text, nullable=False),
     sa.Column("api_token_id", sa.Text, nullable=False),
     *owners(),
+    sa.Column("model", sa.Text),
     sa.Column("request_model", sa.Text),
     sa.Column("response_model", sa.Text),
     sa.Column("target", sa.Text),
@@ -23,12 +24,14 @@ usage_requests = sa.Table(
     sa.Column("is_estimated", sa.Boolean, nullable=False),
     sa.Column("delivered", sa.Boolean, nullable=False, server_default=sa.text("true")),
     sa.Column("units", sa.JSON, nullable=False),
+    sa.Column("cost_nano", sa.BigInteger),
+    sa.Column("currency", sa.Text),
     sa.Column("finish_reason", sa.Text),
     sa.Column("first_byte_ms", sa.Float),
     sa.Column("total_ms", sa.Float, nullable=False),
     sa.Column("end_user", sa.Text),
     sa.Column("client_request_id", sa.Text),
-    sa.Index("usage_requests_started_at", "started_at"),
+    # No index on the time: ids are UUIDv7, so that a range of time is a range of keys (`instants.first_id`).
     # The rows are found by their key alone: a hidden row number would be a second tree to keep.
     sqlite_with_rowid=False,
 )
@@ -47,6 +50,8 @@ usage_attempts = sa.Table(
     sa.Column("upstream_request_id", sa.Text),
     sa.Column("units", sa.JSON, nullable=False),
     sa.Column("is_estimated", sa.Boolean, nullable=False),
+    sa.Column("cost_nano", sa.BigInteger),
+    sa.Column("currency", sa.Text),
     sa.Column("first_byte_ms", sa.Float),
     sa.Column("total_ms", sa.Float, nullable=False),
     sqlite_with_rowid=False,

@@ -1,0 +1,102 @@
+"""What models cost that have no price of their own: looked up in genai-prices, in a process that ends at once.
+
+The catalogue takes 80 MB and more than half a second to load, as much memory as the whole gateway, for the few models
+that one serves. So a child process reads it, and only prices come back. It never asks the network: the package fetches
+newer prices only where its `UpdatePrices` is started, which nothing here does.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+
+from aqueduct.domain.model import Model, Provider, Target
+from aqueduct.domain.price import Price
+from aqueduct.domain.snapshot import WILDCARD, Snapshot
+
+TIMEOUT_SECONDS = 30.0
+CHILD = "aqueduct.config.price_catalogue"
+
+logger = structlog.get_logger(__name__)
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Which model's price is wanted, and where it is served: the catalogue knows providers by their addresses."""
+
+    url: str
+    model: str
+
+
+class PriceBook:
+    """Remembers the answers; a question is asked once in the life of a process."""
+
+    def __init__(self) -> None:
+        self._known: dict[Question, tuple[Price, ...]] = {}
+        self._turn = asyncio.Lock()
+
+    async def complete(self, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot with prices for its targets that have none and name their model."""
+        await self._learn(
+            question(target.provider, target.model)
+            for model in snapshot.models
+            for target in model.targets
+            if not target.prices and target.model != WILDCARD
+        )
+        models = {model.name: self._priced(model) for model in snapshot.models}
+        return msgspec.structs.replace(
+            snapshot,
+            models=tuple(models.values()),
+            by_name={name: models[model.name] for name, model in snapshot.by_name.items()},
+            wildcard=None if snapshot.wildcard is None else models[snapshot.wildcard.name],
+        )
+
+    async def find(self, provider: Provider, model: str) -> tuple[Price, ...]:
+        """Return the prices of a model that only a request named (behind `*`); empty if they are not known."""
+        asked = question(provider, model)
+        await self._learn([asked])
+        return self._known.get(asked, ())
+
+    def _priced(self, model: Model) -> Model:
+        return msgspec.structs.replace(model, targets=tuple(map(self._priced_target, model.targets)))
+
+    def _priced_target(self, target: Target) -> Target:
+        found = () if target.prices else self._known.get(question(target.provider, target.model), ())
+        return msgspec.structs.replace(target, prices=found) if found else target
+
+    async def _learn(self, questions: Iterable[Question]) -> None:
+        wanted = set(questions)
+        if wanted <= self._known.keys():
+            return
+        async with self._turn:
+            new = [each for each in wanted if each not in self._known]
+            if not new:
+                return
+            answers = await ask(new)
+            if answers is not None:
+                self._known.update(zip(new, answers, strict=True))
+
+
+def question(provider: Provider, model: str) -> Question:
+    """Return what to look a model up by."""
+    origin = provider.origin
+    return Question("" if origin is None else f"{origin.scheme}://{origin.authority}{provider.base_path}", model)
+
+
+async def ask(questions: list[Question]) -> list[tuple[Price, ...]] | None:
+    """Ask a child process; None when it fails, which is logged and costs nothing but the prices."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", CHILD, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            output, _ = await child.communicate(msgspec.json.encode(questions))
+        return msgspec.json.decode(output, type=list[tuple[Price, ...]])
+    except (TimeoutError, msgspec.MsgspecError) as error:
+        logger.error("prices not found", reason=type(error).__name__, models=len(questions))
+        return None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
