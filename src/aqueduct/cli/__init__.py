@@ -9,7 +9,22 @@ from importlib.metadata import version
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from aqueduct.cli import chat, models, serve, token, usage
+from aqueduct.cli import (
+    audit,
+    budget,
+    chat,
+    limit,
+    model_rule,
+    models,
+    organisation,
+    serve,
+    service_account,
+    team,
+    terms,
+    token,
+    usage,
+    user,
+)
 from aqueduct.errors import AqueductError
 
 app = typer.Typer(
@@ -24,6 +39,15 @@ app.command("check")(models.check)
 app.command("chat")(chat.run)
 app.add_typer(models.commands, name="models")
 app.add_typer(token.commands, name="token")
+app.add_typer(organisation.commands, name="organisation")
+app.add_typer(team.commands, name="team")
+app.add_typer(user.commands, name="user")
+app.add_typer(service_account.commands, name="service-account")
+app.add_typer(model_rule.commands, name="model-rule")
+app.add_typer(limit.commands, name="limit")
+app.add_typer(budget.commands, name="budget")
+app.add_typer(terms.commands, name="terms")
+app.add_typer(audit.commands, name="audit")
 app.add_typer(usage.commands, name="usage")
 
 

@@ -1,54 +1,82 @@
-"""`aqueduct token`: create, list, rotate and revoke API tokens."""
+"""`aqueduct token`: make, list, rotate and revoke API tokens."""
 
+import csv
+import sys
 import time
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.table import Table
 
-from aqueduct.cli.session import in_workspace, note, show
+from aqueduct.cli.options import AsJson, LimitOptions, budgets_of, parse_list, spread
+from aqueduct.cli.printing import show_instant, show_list
+from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.api_tokens import CreatedToken
+from aqueduct.control.bulk import create_api_tokens
+from aqueduct.control.issuance import issue
+from aqueduct.control.owners import NewApiToken
 from aqueduct.control.periods import parse_duration, parse_expiry
 from aqueduct.domain.actor import SYSTEM
 from aqueduct.domain.api_token import ApiToken
-from aqueduct.errors import InvalidValue
 
 commands = typer.Typer(help="API tokens: what clients authenticate with.", no_args_is_help=True)
 
 Named = Annotated[str, typer.Argument(metavar="NAME", help="The token's name or id.")]
 
 
+@dataclass(frozen=True, kw_only=True)
+class TokenOptions(LimitOptions):
+    """What is said of a new token."""
+
+    name: Annotated[str, typer.Option(help="What the token is called; unique among those of its owner in use.")]
+    expires: Annotated[str | None, typer.Option(help="When it ends: 30d, 12h or 2026-12-31.")] = None
+    models: Annotated[str | None, typer.Option(help="The models it may use: a,b or gpt-*; all if left out.")] = None
+    user: Annotated[str | None, typer.Option(help="Whose it is: a user's name or id.")] = None
+    service_account: Annotated[str | None, typer.Option(help="Whose it is: a service account's name or id.")] = None
+    team: Annotated[str | None, typer.Option(help="The one of the user's teams that it is charged to.")] = None
+    budget: Annotated[str | None, typer.Option(help="What it may spend: 5.00/month; day, week, total.")] = None
+    scopes: Annotated[str | None, typer.Option(help="What it may administer: admin, or teams:read,users:write.")] = None
+    networks: Annotated[str | None, typer.Option(help="From where it may be used: 192.0.2.0/24,2001:db8::/32.")] = None
+
+    def wanted(self, now: float) -> NewApiToken:
+        """Return the token that is wanted."""
+        return NewApiToken(
+            name=self.name,
+            user=self.user,
+            service_account=self.service_account,
+            team=self.team,
+            expires_at=None if self.expires is None else parse_expiry(self.expires, now),
+            allowed_models=None if self.models is None else parse_list(self.models, "models"),
+            scopes=() if self.scopes is None else parse_list(self.scopes, "scopes"),
+            ip_allow_list=None if self.networks is None else parse_list(self.networks, "networks"),
+        )
+
+
 @commands.command("create")
-def create(
-    name: Annotated[str, typer.Option(help="What the token is called; unique among those in use.")],
-    expires: Annotated[str | None, typer.Option(help="When it ends: 30d, 12h or 2026-12-31.")] = None,
-    models: Annotated[str | None, typer.Option(help="The models it may use: a,b or gpt-*; all if left out.")] = None,
-) -> None:
+@spread
+def create(options: TokenOptions) -> None:
     """Make a token and print its value, once, alone on standard output."""
-    expires_at = None if expires is None else parse_expiry(expires, time.time())
-    allowed = None if models is None else parse_models(models)
-    created = in_workspace(
-        lambda workspace: workspace.api_tokens.create(name, expires_at=expires_at, allowed_models=allowed)
-    )
+    wanted, limits, budgets = options.wanted(time.time()), options.limits(), budgets_of(options.budget)
+    created = in_workspace(lambda workspace: issue(workspace.registry, SYSTEM, wanted, limits=limits, budgets=budgets))
     print_value(created, "Created")
 
 
 @commands.command("list")
-def list_all(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False) -> None:
+def list_all(as_json: AsJson = False) -> None:
     """Show every token; never a value."""
     api_tokens = in_workspace(lambda workspace: workspace.api_tokens.list(SYSTEM))
-    if as_json:
-        print(msgspec.json.format(msgspec.json.encode(api_tokens)).decode())
-        return
     now = time.time()
-    table = Table("Name", "Id", "Value", "Models", "Created", "Expires", "State")
-    for api_token in api_tokens:
-        models = "all" if api_token.allowed_models is None else ", ".join(api_token.allowed_models)
-        created, expires = show_instant(api_token.created_at), show_instant(api_token.expires_at)
-        table.add_row(api_token.name, api_token.id, api_token.hint, models, created, expires, state(api_token, now))
-    show(table)
+    columns = {
+        "Name": lambda each: each.name,
+        "Id": lambda each: each.id,
+        "Value": lambda each: each.hint,
+        "Owner": lambda each: each.user_id or each.service_account_id,
+        "Models": lambda each: "all" if each.allowed_models is None else each.allowed_models,
+        "Created": lambda each: show_instant(each.created_at),
+        "Expires": lambda each: show_instant(each.expires_at),
+        "State": lambda each: state(each, now),
+    }
+    show_list(api_tokens, columns, as_json=as_json)
 
 
 @commands.command("rotate")
@@ -69,23 +97,23 @@ def revoke(name: Named) -> None:
     note(f"Revoked `{api_token.name}` ({api_token.id}).")
 
 
+@commands.command("import")
+def import_all(
+    file: Annotated[typer.FileText, typer.Argument(help="CSV, with a column `name`; - reads it.")],
+) -> None:
+    """Make a token for each row of a CSV file, or none, and print names, ids and values as CSV."""
+    text = file.read()
+    made = in_workspace(lambda workspace: create_api_tokens(workspace.registry, SYSTEM, text))
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("name", "id", "value"))
+    writer.writerows((each.api_token.name, each.api_token.id, each.value) for each in made)
+    note(f"Made {len(made)} tokens. Their values are shown only now: keep them safe.")
+
+
 def print_value(created: CreatedToken, done: str) -> None:
     """Print the value, and everything else elsewhere."""
     print(created.value)
     note(f"{done} `{created.api_token.name}` ({created.api_token.id}). The value is shown only now: keep it safe.")
-
-
-def parse_models(text: str) -> tuple[str, ...]:
-    """Split a list of model names. Raises `InvalidValue` for an empty one."""
-    models = tuple(name.strip() for name in text.split(","))
-    if not all(models):
-        raise InvalidValue(f"`{text}` is not a list of models. Write their names, parted by commas.")
-    return models
-
-
-def show_instant(instant: float | None) -> str:
-    """Write an instant in UTC, to the minute."""
-    return "never" if instant is None else datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def state(api_token: ApiToken, now: float) -> str:

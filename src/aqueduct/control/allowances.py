@@ -1,7 +1,7 @@
 """What can be done with model rules, limits and budgets: what a subject is allowed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -91,6 +91,14 @@ class Limits(Allowances[Limit]):
         """Limit a subject."""
         async with self.registry.changing(actor, taken=self.taken) as change:
             return await self.add_new(change, await self.find_subject(change, kind, subject), wanted)
+
+    async def create_all(
+        self, actor: Actor, kind: SubjectType, subject: str, wanted: Sequence[NewLimit]
+    ) -> list[Limit]:
+        """Limit a subject in several ways at once."""
+        async with self.registry.changing(actor, taken=self.taken) as change:
+            about = await self.find_subject(change, kind, subject)
+            return [await self.add_new(change, about, each) for each in wanted]
 
     async def add_new(self, change: Change, subject: Subject, wanted: NewLimit) -> Limit:
         """Add a limit to a transaction."""
@@ -200,6 +208,16 @@ def parse_amount(text: str) -> Decimal:
     if re.fullmatch(r"\d{1,10}(\.\d{1,9})?", text.strip()) is None:
         raise InvalidValue(f"`{text[:50]}` is not an amount. Write it such as 5 or 12.50, with up to nine decimals.")
     return Decimal(text.strip())
+
+
+def parse_budget(text: str) -> NewBudget:
+    """Read `5.00/month` as a budget; raises `InvalidValue` for anything else."""
+    amount, _, period = text.partition("/")
+    try:
+        return NewBudget(amount=parse_amount(amount), period=Period(period.strip()))
+    except ValueError:
+        periods = ", ".join(Period)
+        raise InvalidValue(f"`{text[:50]}` is not a budget. Write it such as 5.00/month ({periods}).") from None
 
 
 def checked_nano(amount: Decimal) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aqueduct.domain.permissions import Reach
 from aqueduct.errors import InvalidValue
+from aqueduct.storage.instants import to_microseconds
 from aqueduct.storage.records import Records, Value
 from aqueduct.storage.tables import memberships, organisations, teams, users
 
@@ -24,7 +25,8 @@ class Listing:
     """What is wanted of a list.
 
     `filters` are columns and the values they must have; `search` is a part of the name. `sort` is a column, with `-`
-    before it for the highest first. `cursor` is where the last page ended. `with_ended` adds what was deleted.
+    before it for the highest first. `cursor` is where the last page ended. One that is sorted by an
+    instant may begin at `since` and end before `until` (seconds since the epoch). `with_ended` adds what was deleted.
     """
 
     filters: Mapping[str, object] = field(default_factory=dict)
@@ -33,6 +35,8 @@ class Listing:
     size: int = 100
     cursor: str | None = None
     with_ended: bool = False
+    since: float | None = None
+    until: float | None = None
 
 
 EVERYTHING = Listing(size=MAX_SIZE)
@@ -67,6 +71,7 @@ async def read_page(
         conditions.append(records.table.c[ended].is_(None))
     if listing.search:
         conditions.append(records.table.c.name.icontains(listing.search, autoescape=True))
+    conditions += within_time(records.table.c[name], listing)
     if listing.cursor is not None:
         here, there = sa.tuple_(*order), sa.tuple_(*decode_cursor(listing, order))
         conditions.append(here < there if is_descending else here > there)
@@ -79,6 +84,20 @@ async def read_page(
         return Page(items, None)
     last = rows[listing.size - 1]
     return Page(items, encode_cursor(listing, [last[f"order_{at}"] for at in range(len(order))]))
+
+
+def within_time(column: sa.Column[Any], listing: Listing) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions that a row is of the time that is asked for."""
+    if listing.since is None and listing.until is None:
+        return []
+    if not column.name.endswith("_at"):
+        raise InvalidValue(f"A list sorted by `{column.name}` has no beginning in time. Sort it by an instant.")
+    conditions: list[sa.ColumnElement[bool]] = []
+    if listing.since is not None:
+        conditions.append(column >= to_microseconds(listing.since))
+    if listing.until is not None:
+        conditions.append(column < to_microseconds(listing.until))
+    return conditions
 
 
 def comparable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:

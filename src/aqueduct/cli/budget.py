@@ -1,0 +1,89 @@
+"""`aqueduct budget`: how much money a subject may spend in a period."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import typer
+
+from aqueduct.cli.options import AsJson, SubjectOptions, parse_list, spread
+from aqueduct.cli.printing import show_list
+from aqueduct.cli.session import in_workspace, note
+from aqueduct.control.allowances import Budgets, NewBudget, parse_budget
+from aqueduct.domain.actor import SYSTEM
+from aqueduct.errors import InvalidValue
+
+commands = typer.Typer(help="Budgets: how much money may be spent in a period.", no_args_is_help=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetOptions(SubjectOptions):
+    """Whose budget it is, and what happens when it is used up."""
+
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT/PERIOD", help="Such as 5.00/month; day, week, total.")]
+    currency: Annotated[str, typer.Option(help="The currency's three letters.")] = "USD"
+    time_zone: Annotated[str, typer.Option(help="Where its days, weeks and months begin.")] = "UTC"
+    soft: Annotated[bool, typer.Option("--soft", help="Only tell when it is used up, refuse nothing.")] = False
+    alerts: Annotated[str | None, typer.Option(help="Percentages at which to tell: 50,80,100.")] = None
+
+    def budget(self) -> NewBudget:
+        """Return the budget that is wanted."""
+        return msgspec.structs.replace(
+            parse_budget(self.amount),
+            currency=self.currency,
+            time_zone=self.time_zone,
+            is_hard=not self.soft,
+            alert_thresholds=() if self.alerts is None else parse_percentages(self.alerts),
+        )
+
+
+@commands.command("create")
+@spread
+def create(wanted: BudgetOptions) -> None:
+    """Give a subject a budget and print its id."""
+    kind, reference = wanted.subject()
+    budget = wanted.budget()
+    made = in_workspace(lambda workspace: Budgets(workspace.registry).create(SYSTEM, kind, reference, budget))
+    print(made.id)
+
+
+@commands.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """Show every budget."""
+    found = in_workspace(lambda workspace: Budgets(workspace.registry).everything(SYSTEM))
+    columns = {
+        "Id": lambda each: each.id,
+        "Of": lambda each: each.subject_type,
+        "Which": lambda each: each.subject_id,
+        "Amount": lambda each: f"{each.amount.normalize():f} {each.currency}",
+        "Period": lambda each: each.period,
+        "Time zone": lambda each: each.time_zone,
+        "When used up": lambda each: "refuses" if each.is_hard else "tells",
+        "Alerts": lambda each: [f"{threshold} %" for threshold in each.alert_thresholds],
+    }
+    show_list(found, columns, as_json=as_json)
+
+
+@commands.command("change")
+def change(
+    budget_id: Annotated[str, typer.Argument(metavar="ID", help="The budget's id.")],
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="The new amount, such as 12.50.")],
+) -> None:
+    """Change a budget's amount."""
+    changed = in_workspace(lambda workspace: Budgets(workspace.registry).change(SYSTEM, budget_id, {"amount": amount}))
+    note(f"Changed {changed.id} to {changed.amount.normalize():f} {changed.currency}.")
+
+
+@commands.command("delete")
+def delete(budget_id: Annotated[str, typer.Argument(metavar="ID", help="The budget's id.")]) -> None:
+    """Take a budget away: nothing is refused for it any more."""
+    gone = in_workspace(lambda workspace: Budgets(workspace.registry).delete(SYSTEM, budget_id))
+    note(f"Deleted {gone.id}.")
+
+
+def parse_percentages(text: str) -> tuple[int, ...]:
+    """Read `50,80,100`; raises `InvalidValue` for anything else."""
+    parts = parse_list(text, "percentages")
+    if not all(part.isascii() and part.isdigit() and len(part) <= 4 for part in parts):
+        raise InvalidValue(f"`{text}` is not a list of percentages. Write whole numbers, parted by commas.")
+    return tuple(map(int, parts))

@@ -1,0 +1,70 @@
+"""`aqueduct limit`: how much a subject may use at a time."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from aqueduct.cli.options import AsJson, LimitOptions, SubjectOptions, one_of, spread
+from aqueduct.cli.printing import show_list
+from aqueduct.cli.session import in_workspace, note
+from aqueduct.control.allowances import Limits
+from aqueduct.control.workspace import Workspace
+from aqueduct.domain.actor import SYSTEM
+from aqueduct.domain.subject import SubjectType
+from aqueduct.errors import InvalidValue
+
+commands = typer.Typer(help="Limits: how much may be used at a time; the tightest wins.", no_args_is_help=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewLimits(SubjectOptions, LimitOptions):
+    """Whom to limit, and how."""
+
+    end_user: Annotated[str | None, typer.Option(help="An end user of the organisation; * for each one.")] = None
+    model: Annotated[str | None, typer.Option(help="Only for these models: gpt-4.1 or gpt-*.")] = None
+
+    def whom(self) -> tuple[SubjectType, str]:
+        """Return the subject; an end user is one of an organisation."""
+        if self.end_user is None:
+            return self.subject()
+        return one_of({SubjectType.END_USER: f"{self.organisation or ''}/{self.end_user}"})
+
+
+@commands.command("create")
+@spread
+def create(wanted: NewLimits) -> None:
+    """Limit a subject, a limit for each option given, and print their ids."""
+    kind, reference = wanted.whom()
+    limits = wanted.limits(wanted.model)
+    if not limits:
+        raise InvalidValue("Say what is limited: --requests-per-minute, or another.")
+
+    async def run(workspace: Workspace) -> list[str]:
+        made = await Limits(workspace.registry).create_all(SYSTEM, kind, reference, limits)
+        return [limit.id for limit in made]
+
+    for limit_id in in_workspace(run):
+        print(limit_id)
+
+
+@commands.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """Show every limit."""
+    found = in_workspace(lambda workspace: Limits(workspace.registry).everything(SYSTEM))
+    columns = {
+        "Id": lambda each: each.id,
+        "Of": lambda each: each.subject_type,
+        "Which": lambda each: each.subject_id,
+        "What": lambda each: each.dimension,
+        "Amount": lambda each: f"{each.amount:,}",
+        "Models": lambda each: each.model_pattern or "all",
+    }
+    show_list(found, columns, as_json=as_json)
+
+
+@commands.command("delete")
+def delete(limit_id: Annotated[str, typer.Argument(metavar="ID", help="The limit's id.")]) -> None:
+    """Lift a limit."""
+    gone = in_workspace(lambda workspace: Limits(workspace.registry).delete(SYSTEM, limit_id))
+    note(f"Deleted {gone.id}.")

@@ -1,0 +1,62 @@
+"""`aqueduct organisation`: tenants."""
+
+from typing import Annotated
+
+import typer
+
+from aqueduct.cli.options import AsJson
+from aqueduct.cli.printing import show_instant, show_list
+from aqueduct.cli.session import in_workspace, note
+from aqueduct.control.organisations import Organisations
+from aqueduct.domain.actor import SYSTEM
+
+commands = typer.Typer(help="Organisations: tenants, apart from each other in everything.", no_args_is_help=True)
+
+Named = Annotated[str, typer.Argument(metavar="NAME", help="The organisation's name or id.")]
+Quota = Annotated[int | None, typer.Option(help="How many API tokens each of its users may have.")]
+
+
+@commands.command("create")
+def create(name: Named, max_tokens_per_user: Quota = None) -> None:
+    """Make an organisation and print its id."""
+    made = in_workspace(
+        lambda workspace: Organisations(workspace.registry).create(
+            SYSTEM, name, max_api_tokens_per_user=max_tokens_per_user
+        )
+    )
+    print(made.id)
+
+
+@commands.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """Show every organisation."""
+    found = in_workspace(lambda workspace: Organisations(workspace.registry).everything(SYSTEM))
+    columns = {
+        "Name": lambda each: each.name,
+        "Id": lambda each: each.id,
+        "Tokens a user": lambda each: each.max_api_tokens_per_user,
+        "Terms": lambda each: each.requires_terms,
+        "Created": lambda each: show_instant(each.created_at),
+    }
+    show_list(found, columns, as_json=as_json)
+
+
+@commands.command("change")
+def change(
+    name: Named,
+    rename: Annotated[str | None, typer.Option(help="Its new name.")] = None,
+    max_tokens_per_user: Quota = None,
+    requires_terms: Annotated[bool | None, typer.Option(help="Whether its terms must be accepted.")] = None,
+) -> None:
+    """Change what is given of an organisation."""
+    given = {"name": rename, "max_api_tokens_per_user": max_tokens_per_user, "requires_terms": requires_terms}
+    changes = {field: value for field, value in given.items() if value is not None}
+    changed = in_workspace(lambda workspace: Organisations(workspace.registry).change(SYSTEM, name, changes))
+    note(f"Changed `{changed.name}` ({changed.id}).")
+
+
+@commands.command("delete")
+def delete(name: Named) -> None:
+    """Close an organisation with all its teams, users, service accounts and tokens; its usage stays."""
+    gone = in_workspace(lambda workspace: Organisations(workspace.registry).delete(SYSTEM, name))
+    note(f"Deleted `{gone.name}` ({gone.id}).")

@@ -1,0 +1,48 @@
+"""How lists and instants are shown."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+from rich.markup import escape
+from rich.table import Table
+
+from aqueduct.cli.session import show
+
+Item = TypeVar("Item")
+
+
+def show_list(items: Sequence[Item], columns: Mapping[str, Callable[[Item], object]], *, as_json: bool) -> None:
+    """Print a list as a table, or whole as JSON."""
+    if as_json:
+        print_json(items)
+        return
+    table = Table(*columns)
+    for item in items:
+        # What people have named is not to be read as markup.
+        table.add_row(*(escape(text(column(item))) for column in columns.values()))
+    show(table)
+
+
+def print_json(value: object) -> None:
+    """Print a value for programs."""
+    print(msgspec.json.format(msgspec.json.encode(value)).decode())
+
+
+def text(value: object) -> str:
+    """Write a cell."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case tuple() | list():
+            return ", ".join(map(text, value))
+        case _:
+            return str(value)
+
+
+def show_instant(instant: float | None) -> str:
+    """Write an instant in UTC, to the minute."""
+    return "never" if instant is None else datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M")

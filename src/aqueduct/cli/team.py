@@ -1,0 +1,98 @@
+"""`aqueduct team`: teams, and who is in them."""
+
+from typing import Annotated
+
+import typer
+
+from aqueduct.cli.options import AsJson, WithinOrganisation
+from aqueduct.cli.printing import show_instant, show_list
+from aqueduct.cli.session import in_workspace, note
+from aqueduct.control.teams import Memberships, Teams
+from aqueduct.control.users import Users
+from aqueduct.control.workspace import Workspace
+from aqueduct.domain.actor import SYSTEM
+from aqueduct.domain.identity import Membership, TeamRole, User
+from aqueduct.storage.pages import Listing
+
+commands = typer.Typer(help="Teams, and who is in them.", no_args_is_help=True)
+
+Named = Annotated[str, typer.Argument(metavar="TEAM", help="The team's name or id.")]
+NamedUser = Annotated[str, typer.Argument(metavar="USER", help="The user's name or id.")]
+
+
+@commands.command("create")
+def create(name: Named, organisation: WithinOrganisation = None) -> None:
+    """Make a team and print its id."""
+    made = in_workspace(lambda workspace: Teams(workspace.registry).create(SYSTEM, name, organisation=organisation))
+    print(made.id)
+
+
+@commands.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """Show every team."""
+    found = in_workspace(lambda workspace: Teams(workspace.registry).everything(SYSTEM))
+    columns = {
+        "Name": lambda each: each.name,
+        "Id": lambda each: each.id,
+        "Organisation": lambda each: each.organisation_id,
+        "Created": lambda each: show_instant(each.created_at),
+    }
+    show_list(found, columns, as_json=as_json)
+
+
+@commands.command("rename")
+def rename(name: Named, to: Annotated[str, typer.Argument(metavar="TO", help="Its new name.")]) -> None:
+    """Give a team another name."""
+    changed = in_workspace(lambda workspace: Teams(workspace.registry).change(SYSTEM, name, {"name": to}))
+    note(f"Renamed to `{changed.name}` ({changed.id}).")
+
+
+@commands.command("delete")
+def delete(name: Named) -> None:
+    """Close a team with its service accounts and the tokens it pays for; its people and its usage stay."""
+    gone = in_workspace(lambda workspace: Teams(workspace.registry).delete(SYSTEM, name))
+    note(f"Deleted `{gone.name}` ({gone.id}).")
+
+
+@commands.command("members")
+def members(name: Named, as_json: AsJson = False) -> None:
+    """Show who is in a team."""
+
+    async def read(workspace: Workspace) -> list[tuple[Membership, User]]:
+        team = await Teams(workspace.registry).read(SYSTEM, name)
+        listing = Listing(filters={"team_id": team.id})
+        users = Users(workspace.registry)
+        found = await Memberships(workspace.registry).everything(SYSTEM, listing)
+        return [(each, await users.read(SYSTEM, each.user_id)) for each in found]
+
+    columns = {
+        "User": lambda each: each[1].name,
+        "Id": lambda each: each[1].id,
+        "Role": lambda each: each[0].role,
+        "Since": lambda each: show_instant(each[0].created_at),
+    }
+    show_list(in_workspace(read), columns, as_json=as_json)
+
+
+@commands.command("add")
+def add(
+    name: Named,
+    user: NamedUser,
+    role: Annotated[TeamRole, typer.Option(help="What the user is in the team.")] = TeamRole.MEMBER,
+) -> None:
+    """Take a user into a team."""
+    in_workspace(lambda workspace: Memberships(workspace.registry).create(SYSTEM, name, user, role=role))
+    note(f"Added `{user}` to `{name}` as {role.value}.")
+
+
+@commands.command("remove")
+def remove(name: Named, user: NamedUser) -> None:
+    """Take a user out of a team, and close the tokens by which he spent its money."""
+
+    async def run(workspace: Workspace) -> None:
+        team = await Teams(workspace.registry).read(SYSTEM, name)
+        member = await Users(workspace.registry).read(SYSTEM, user, organisation_id=team.organisation_id)
+        await Memberships(workspace.registry).delete(SYSTEM, f"{team.id}/{member.id}")
+
+    in_workspace(run)
+    note(f"Removed `{user}` from `{name}`.")
