@@ -9,7 +9,7 @@ from importlib.metadata import version
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from aqueduct.cli import chat, models, serve, token, usage
+from aqueduct.cli import chat, database, models, serve, token, usage
 from aqueduct.errors import AqueductError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("chat")(chat.run)
 app.add_typer(models.commands, name="models")
 app.add_typer(token.commands, name="token")
 app.add_typer(usage.commands, name="usage")
+app.add_typer(database.commands, name="database")
 
 
 @app.command("version")

@@ -12,8 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from aqueduct.domain.usage import Units, UsageRecord
 from aqueduct.storage.database import DRIVERS
-from aqueduct.storage.instants import MICROSECONDS
-from aqueduct.storage.tables import MEASURES, end_user_rollups, metadata, target_rollups, usage_rollups
+from aqueduct.storage.instants import MICROSECONDS, to_microseconds
+from aqueduct.storage.tables import MEASURES, api_tokens, end_user_rollups, metadata, target_rollups, usage_rollups
 
 HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
 REQUESTS, ERRORS, COST, DURATION = (MEASURES.index(name) for name in ("requests", "errors", "cost_nano", "duration_ms"))
@@ -92,6 +92,8 @@ class Rollups:
             merge(connection, table, HOUR_SECONDS, sums)
             merge(connection, table, DAY_SECONDS, by_day(sums))
         merge(connection, end_user_rollups, DAY_SECONDS, self._end_users)
+        if "last_used_at" in api_tokens.c and self.last_used_at:
+            note_last_use(connection, self.last_used_at)
 
 
 def count(sums: list[Any], failed: bool, units: Units, cost_nano: int | None, duration_ms: float) -> None:
@@ -132,6 +134,18 @@ def merge(connection: sa.Connection, table: sa.Table, period_seconds: int, sums:
         for key, amounts in sums.items()
     )
     connection.exec_driver_sql(merge_statement(table.name, connection.dialect.name), rows)
+
+
+def note_last_use(connection: sa.Connection, last_used_at: dict[str, float]) -> None:
+    """Note when tokens were last used, never setting it back; in the order of their ids, as `merge` does."""
+    identity, at = sa.bindparam("token_id", type_=sa.Text), sa.bindparam("used_at", type_=sa.BigInteger)
+    column = api_tokens.c.last_used_at
+    connection.execute(
+        sa.update(api_tokens)
+        .where(api_tokens.c.id == identity, sa.or_(column.is_(None), column < at))
+        .values(last_used_at=at),
+        [{"token_id": key, "used_at": to_microseconds(last)} for key, last in sorted(last_used_at.items())],
+    )
 
 
 @cache
