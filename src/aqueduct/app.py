@@ -47,6 +47,7 @@ from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
 from aqueduct.storage.api_tokens import ApiTokenStore
 from aqueduct.storage.journal import Journal as FileJournal
+from aqueduct.storage.retention import Retention
 from aqueduct.storage.shipper import Shipper
 from aqueduct.storage.spending import read_spending
 from aqueduct.telemetry.metrics import CONFIG_IS_REFUSED
@@ -116,7 +117,10 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             await local.retire(paths)
 
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
-        await _run(server, listener, (config.watch(swap), server.sweep(), shipper.run()))
+        background = [config.watch(swap), server.sweep(), shipper.run()]
+        if settings.retention_days is not None:
+            background.append(Retention(workspace.database, settings.retention_days).run())
+        await _run(server, listener, background)
 
 
 async def _run(

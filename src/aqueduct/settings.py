@@ -102,6 +102,8 @@ class Settings(BaseModel):
     """Whether a usage record is on the disk, not only with the kernel, before its answer ends."""
     unaccounted: Literal["refuse", "serve"] = "refuse"
     """What happens to requests while usage cannot be recorded (the disk is full)."""
+    retention_days: Annotated[float | None, Field(gt=0)] = None
+    """How long raw usage records are kept; None keeps them for good. Their sums always stay."""
     hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(parse_hash_keys)] = ()
     """Keys for hashing API tokens, before those of the data directory."""
     api_token: SecretStr | None = None

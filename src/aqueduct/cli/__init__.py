@@ -13,6 +13,7 @@ from aqueduct.cli import (
     audit,
     budget,
     chat,
+    database,
     limit,
     model_rule,
     models,
@@ -49,6 +50,7 @@ app.add_typer(budget.commands, name="budget")
 app.add_typer(terms.commands, name="terms")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(usage.commands, name="usage")
+app.add_typer(database.commands, name="database")
 
 
 @app.command("version")

@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 from sqlalchemy.dialects import postgresql, sqlite
 
 from aqueduct.domain.usage import Units, UsageRecord
+from aqueduct.storage.api_tokens import mark_used
 from aqueduct.storage.database import DRIVERS
 from aqueduct.storage.instants import MICROSECONDS
 from aqueduct.storage.tables import MEASURES, end_user_rollups, metadata, target_rollups, usage_rollups
@@ -92,6 +93,7 @@ class Rollups:
             merge(connection, table, HOUR_SECONDS, sums)
             merge(connection, table, DAY_SECONDS, by_day(sums))
         merge(connection, end_user_rollups, DAY_SECONDS, self._end_users)
+        mark_used(connection, self.last_used_at)
 
 
 def count(sums: list[Any], failed: bool, units: Units, cost_nano: int | None, duration_ms: float) -> None:
