@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aqueduct.errors import ConfigurationError
 from aqueduct.storage.database import Database
+from aqueduct.storage.migrate import remake
 from aqueduct.storage.tables import metadata, schema_version
 
 PAGE_ROWS = 1000
@@ -40,8 +41,7 @@ async def copy_database(source: Database, target: Database, progress: Progress) 
     """
     counts: dict[str, int] = {}
     async with snapshot_of(source) as reader, target.writing() as writer:
-        for table in reversed(copied_tables()):
-            await writer.execute(sa.delete(table))
+        await writer.run_sync(remake)
         for table in copied_tables():
             counts[table.name] = await copy_table(reader, writer, table, progress)
         for table in copied_tables():

@@ -41,6 +41,15 @@ def upgrade(connection: Connection) -> None:
     command.upgrade(alembic_config(connection), "head")
 
 
+def remake(connection: Connection) -> None:
+    """Drop every table and make it anew: a log that is append-only lets nobody delete its rows."""
+    from alembic import command  # noqa: PLC0415 - see `upgrade`
+
+    config = alembic_config(connection)
+    command.downgrade(config, "base")
+    command.upgrade(config, "head")
+
+
 def alembic_config(connection: Connection | None = None) -> "Config":
     """Return Alembic's configuration: our migrations, run on the given connection."""
     from alembic.config import Config  # noqa: PLC0415 - see `upgrade`

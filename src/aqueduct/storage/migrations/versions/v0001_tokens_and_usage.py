@@ -78,3 +78,9 @@ def upgrade() -> None:
         sa.Column("total_ms", sa.Float, nullable=False),
         sqlite_with_rowid=False,
     )
+
+
+def downgrade() -> None:
+    """Drop the tables."""
+    for table in ("usage_attempts", "usage_requests", "api_tokens"):
+        op.drop_table(table)
