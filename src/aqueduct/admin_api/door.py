@@ -1,8 +1,7 @@
 """The door: who asks is known before anything is read of what he asks."""
 
-from collections.abc import Awaitable, Callable
-
-from starlette.types import ASGIApp, Receive, Scope, Send
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
 from aqueduct.domain.actor import actor_of
 from aqueduct.domain.principal import Principal
@@ -11,6 +10,12 @@ from aqueduct.errors import PermissionDenied
 ACTOR = "aqueduct.actor"
 API_TOKEN_ID = "aqueduct.api_token_id"  # noqa: S105 - the name of a member
 
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An application as ASGI has it."""
+
 Authenticate = Callable[[Scope], Awaitable[Principal]]
 """Tells whose request it is, from its scope; raises `RequestError` for a stranger."""
 
@@ -18,7 +23,7 @@ Authenticate = Callable[[Scope], Awaitable[Principal]]
 class Door:
     """Lets principals in whose API tokens open the control plane at all, and anybody to the `open_paths`."""
 
-    def __init__(self, app: ASGIApp, authenticate: Authenticate, open_paths: frozenset[str]) -> None:
+    def __init__(self, app: Application, authenticate: Authenticate, open_paths: frozenset[str]) -> None:
         self._app = app
         self._authenticate = authenticate
         self._open_paths = open_paths

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import HTTPException, RequestValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
-from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from aqueduct.errors import (
     AlreadyExists,
@@ -39,14 +37,15 @@ KINDS: dict[type[ControlError], type[RequestError]] = {
 
 METHODS = ("GET", "POST", "PATCH", "DELETE")
 MAX_SHOWN_CHARACTERS = 200
-BODY = "body"
+ROUTING_STATUSES = (400, 404, 405)
+"""What the layer below the framework refuses, by errors of its own."""
 
 logger = structlog.get_logger(__name__)
 
 
 def answer_errors(app: FastAPI) -> None:
     """Have the application answer errors as we do."""
-    for kind in (RequestError, ControlError, RequestValidationError, HTTPException, Exception):
+    for kind in (RequestError, ControlError, RequestValidationError, HTTPException, Exception, *ROUTING_STATUSES):
         app.add_exception_handler(kind, answer_error)
     for absence in (OperationalError, InterfaceError, OSError):
         app.add_exception_handler(absence, answer_absence)
@@ -78,9 +77,8 @@ def translate(request: Request, error: Exception) -> Exception:
         return kind(str(error))
     if isinstance(error, RequestValidationError):
         return invalid(error.errors()[0])
-    if isinstance(error, HTTPException):
-        return refusal(request, error)
-    return error
+    status = getattr(error, "status_code", None)
+    return error if status is None else refusal(request, status, error.__cause__)
 
 
 def invalid(detail: dict[str, object]) -> RequestError:
@@ -105,15 +103,14 @@ def path(location: Sequence[object]) -> str:
     return shown[:MAX_SHOWN_CHARACTERS]
 
 
-def refusal(request: Request, error: HTTPException) -> RequestError:
+def refusal(request: Request, status: int, cause: BaseException | None) -> RequestError:
     """Return what the framework refuses by itself: a path or a method that there is not, or a body it cannot read."""
-    cause = error.__cause__
     if isinstance(cause, RequestError):
         return cause
     shown = path((request.url.path,))
-    if error.status_code == 404:
+    if status == 404:
         return UnknownUrl(f"Unknown request URL: {request.method} {shown}. See GET /api/admin/openapi.json.")
-    if error.status_code == 405:
+    if status == 405:
         allow = [method for method in METHODS if is_served(request, method)]
         message = f"The method {request.method} is not allowed for {shown}. Allowed: {', '.join(allow)}."
         return MethodNotAllowed(message, allow=allow)
@@ -123,4 +120,4 @@ def refusal(request: Request, error: HTTPException) -> RequestError:
 def is_served(request: Request, method: str) -> bool:
     """Whether the path of a request is served with another method."""
     scope = {**request.scope, "method": method}
-    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    return any(route.matches(scope)[0].name == "FULL" for route in request.app.routes)

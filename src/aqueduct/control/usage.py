@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from aqueduct.domain.permissions import EVERYWHERE, Reach
 from aqueduct.storage import usage
 from aqueduct.storage.database import Database
 from aqueduct.storage.usage import UNITS, Grouping, UsageSummary
@@ -12,10 +13,12 @@ __all__ = ["UNITS", "Grouping", "UsageSummary", "export", "summarise", "total"]
 PAGE = 1000
 
 
-async def summarise(database: Database, *, since: float, by: Grouping) -> list[UsageSummary]:
-    """Sum usage from `since` on, a row a group."""
+async def summarise(
+    database: Database, *, since: float, until: float | None = None, by: Grouping, within: Reach = EVERYWHERE
+) -> list[UsageSummary]:
+    """Sum usage from `since` on (and before `until`), as far as it is within reach, a row a group."""
     async with database.reading() as connection:
-        return await usage.summarise(connection, since=since, by=by)
+        return await usage.summarise(connection, since=since, until=until, by=by, within=within)
 
 
 async def export(database: Database, *, since: float) -> AsyncIterator[dict[str, Any]]:

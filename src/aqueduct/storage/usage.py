@@ -8,7 +8,9 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aqueduct.domain.permissions import EVERYWHERE, Reach
 from aqueduct.storage.instants import DAY, to_microseconds, to_seconds
+from aqueduct.storage.pages import is_within
 from aqueduct.storage.tables import api_tokens, usage_attempts, usage_requests
 
 EPOCH = date(1970, 1, 1)
@@ -28,11 +30,27 @@ class UsageSummary(msgspec.Struct, kw_only=True, frozen=True):
     reasoning_tokens: int
 
 
-async def summarise(connection: AsyncConnection, *, since: float, by: Grouping) -> list[UsageSummary]:
-    """Sum usage from `since` on, a row a group: days in order, everything else by the number of requests."""
+async def summarise(
+    connection: AsyncConnection, *, since: float, until: float | None = None, by: Grouping, within: Reach = EVERYWHERE
+) -> list[UsageSummary]:
+    """Sum usage within reach from `since` on and before `until`, a row a group.
+
+    Days are in order, everything else by the number of requests.
+    """
     table = usage_attempts if by == "target" else usage_requests
     failed = table.c.error.is_not(None) if by == "target" else failed_request()
     key, group, source = grouping(by)
+    wanted = table.c.started_at >= to_microseconds(since)
+    if until is not None:
+        wanted &= table.c.started_at < to_microseconds(until)
+    if not within.everything:
+        # Attempts have no owners of their own.
+        source = (
+            source
+            if table is usage_requests
+            else source.join(usage_requests, usage_requests.c.id == usage_attempts.c.request_id)
+        )
+        wanted &= is_within(usage_requests, within)
     requests = sa.func.count()
     statement = (
         sa.select(
@@ -42,7 +60,7 @@ async def summarise(connection: AsyncConnection, *, since: float, by: Grouping) 
             *(total(table, unit).label(unit) for unit in UNITS),
         )
         .select_from(source)
-        .where(table.c.started_at >= to_microseconds(since))
+        .where(wanted)
         .group_by(*group)
         .order_by(key if by == "day" else requests.desc())
     )
