@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, MutableMapping
 from typing import Any, cast
 
 import structlog
@@ -25,11 +25,12 @@ from aqueduct.counters.guard import GuardedCounters
 from aqueduct.counters.memory import MemoryCounters
 from aqueduct.counters.valkey import ValkeyCounters
 from aqueduct.domain.budget import Budget
-from aqueduct.domain.principal import ApiToken
+from aqueduct.domain.principal import ApiToken, Principal
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import ConfigurationError, CountersUnavailable, TokenCheckUnavailable
 from aqueduct.gateway.account import BestEffortJournal
 from aqueduct.gateway.admit import Limiter
+from aqueduct.gateway.asgi import CALL, Application, AsgiEndpoint, Receive, Send
 from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.client_address import ClientAddress
@@ -58,6 +59,7 @@ _SWEEP_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 5.0
 _BACKLOG = 4096
 _COLLECT_AFTER = 20_000
+_MAX_ADMIN_BODY_BYTES = 4 * 1024 * 1024
 
 logger = structlog.get_logger(__name__)
 
@@ -90,10 +92,12 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         checker = SchemaChecker()
         stack.push_async_callback(checker.close)
         state = State(snapshot)
+        client_address = ClientAddress(settings.trusted_proxies)
+        authenticator = Authenticator(StoredTokens(workspace), workspace.revision, client_address)
         opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}))
         pipeline = Pipeline(
             state,
-            Authenticator(StoredTokens(workspace), workspace.revision, ClientAddress(settings.trusted_proxies)),
+            authenticator,
             Limiter(
                 counters,
                 StoredSpending(workspace, shipper),
@@ -104,7 +108,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             journal if settings.unaccounted == "refuse" else BestEffortJournal(journal),
             PipelineLimits(settings.max_body_bytes, settings.max_in_flight_bytes, settings.keepalive_interval_seconds),
         )
-        endpoints = Endpoints(pipeline, state)
+        admin = AdminApplication(workspace, authenticator)
+        max_body_bytes = min(settings.max_body_bytes, _MAX_ADMIN_BODY_BYTES)
+        endpoints = Endpoints(pipeline, state, AsgiEndpoint(admin, state, client_address, max_body_bytes))
         server = GatewayServer(
             endpoints, settings, state, lambda: announce(first_token, workspace, listener, model=_example(snapshot))
         )
@@ -168,6 +174,30 @@ class StoredSpending:
         except (SQLAlchemyError, OSError) as error:
             logger.warning("budget not known: the database does not answer", reason=type(error).__name__)
             raise CountersUnavailable("Budgets cannot be checked at the moment. Try again shortly.") from error
+
+
+class AdminApplication:
+    """The admin API, imported when it is first asked for, in a thread: FastAPI is most of a second and 30 MB."""
+
+    def __init__(self, workspace: Workspace, authenticator: Authenticator) -> None:
+        self._workspace = workspace
+        self._authenticator = authenticator
+        self._building: asyncio.Future[Application] | None = None
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if self._building is None:
+            self._building = asyncio.ensure_future(asyncio.to_thread(self._build))
+        application = await asyncio.shield(self._building)
+        await application(scope, receive, send)
+
+    def _build(self) -> Application:
+        from aqueduct.admin_api.application import build_application  # noqa: PLC0415 -- heavy, see above
+
+        return build_application(self._workspace.registry, self._authenticate)
+
+    async def _authenticate(self, scope: MutableMapping[str, Any]) -> Principal:
+        return await self._authenticator.authenticate(scope[CALL])
 
 
 class GatewayServer(uvicorn.Server):

@@ -18,9 +18,15 @@ Code raises; only `wire/errors.py` renders. No message may hold a credential, an
     │   ├── PermissionDenied          403
     │   ├── ModelNotFound             404
     │   ├── UnknownUrl                404
+    │   ├── ObjectNotFound            404
     │   ├── MethodNotAllowed          405
+    │   ├── ObjectExists              409
+    │   ├── RequestInProgress         409
+    │   ├── ObjectChanged             412
     │   ├── RequestTooLarge           413
     │   ├── UnsupportedMediaType      415
+    │   ├── IdempotencyKeyReused      422
+    │   ├── PreconditionRequired      428
     │   ├── HeadersTooLarge           431
     │   ├── RateLimitExceeded         429
     │   ├── InsufficientQuota         429
@@ -29,6 +35,7 @@ Code raises; only `wire/errors.py` renders. No message may hold a credential, an
     │   ├── Draining                  503
     │   ├── JournalUnavailable        503
     │   ├── TokenCheckUnavailable     503
+    │   ├── DatabaseUnavailable       503
     │   └── CountersUnavailable       503
     ├── UpstreamError                 one attempt failed: never shown verbatim
     │   ├── UpstreamRejected          the upstream refused the request itself: 400, 413, 422, content policy
@@ -150,6 +157,52 @@ class UnknownUrl(RequestError):
     code = "unknown_url"
 
 
+class ObjectNotFound(RequestError):
+    """What is to be administered is not there, or not for whoever asks; the two are not told apart."""
+
+    status = 404
+    code = "not_found"
+
+
+class ObjectExists(RequestError):
+    """The name is taken."""
+
+    status = 409
+    code = "already_exists"
+
+
+class RequestInProgress(RequestError):
+    """A request with the same idempotency key is being answered at this moment."""
+
+    status = 409
+    code = "request_in_progress"
+    retry_after_seconds = 1.0
+
+
+class ObjectChanged(RequestError):
+    """Somebody else has changed it since the version that `If-Match` names."""
+
+    status = 412
+    code = "precondition_failed"
+    param = "If-Match"
+
+
+class IdempotencyKeyReused(RequestError):
+    """The idempotency key came with another request before."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    param = "Idempotency-Key"
+
+
+class PreconditionRequired(RequestError):
+    """A change must say in `If-Match` which version it was made from."""
+
+    status = 428
+    code = "precondition_required"
+    param = "If-Match"
+
+
 class MethodNotAllowed(RequestError):
     """The path exists, but not with this method; `allow` names those it has."""
 
@@ -242,6 +295,15 @@ class TokenCheckUnavailable(RequestError):
     status = 503
     type = "service_unavailable_error"
     code = "authentication_unavailable"
+    retry_after_seconds = 5.0
+
+
+class DatabaseUnavailable(RequestError):
+    """The database does not answer, so nothing can be administered."""
+
+    status = 503
+    type = "service_unavailable_error"
+    code = "database_unavailable"
     retry_after_seconds = 5.0
 
 

@@ -1,4 +1,4 @@
-"""The very first start: a first API token, and how to use it.
+"""The very first start: an administrator, a first API token of his, and how to use it.
 
 The token is made early and shown at the end of the start-up. In between it waits in a private file, so that a start
 that fails half-way (a wrong line in the config) does not lose it: the next one shows it.
@@ -11,28 +11,53 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from aqueduct.control.api_tokens import CreatedToken
+from aqueduct.control.organisations import Organisations
+from aqueduct.control.owners import NewApiToken
+from aqueduct.control.registry import new_id
+from aqueduct.control.users import NewUser, Users
 from aqueduct.control.workspace import Workspace
+from aqueduct.domain.actor import SYSTEM
+from aqueduct.domain.identity import Organisation, Role
+from aqueduct.domain.scopes import ADMIN_SCOPE
 from aqueduct.errors import AlreadyExists
 from aqueduct.storage import api_tokens
 from aqueduct.storage.directory import DataDirectory, write_private
 
 NAME = "first"
+ORGANISATION = "default"
+ADMINISTRATOR = "admin"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - recognised here, not bound
 
 
 async def create_first_token(workspace: Workspace) -> str | None:
-    """Make a token where there never was one; return the value that is yet to be shown, or None."""
+    """Make an administrator and his token where there never was one; return the value yet to be shown, or None."""
     waiting = waiting_file(workspace.directory)
     async with workspace.database.reading() as connection:
         is_first = await api_tokens.count(connection) == 0
     if is_first:
         try:
-            created = await workspace.api_tokens.create(NAME)
+            created = await create_administrator(workspace)
         except AlreadyExists:
             return None  # another process started at the same moment, and shows it
         write_private(waiting, created.value.encode())
         return created.value
     return waiting.read_text() if waiting.exists() else None
+
+
+async def create_administrator(workspace: Workspace) -> CreatedToken:
+    """Make an organisation, its administrator and a token of his that may do all that he may: all of it, or nothing.
+
+    Raises `AlreadyExists` where there is one already.
+    """
+    registry = workspace.registry
+    async with registry.changing(SYSTEM, taken="There is an administrator already.") as change:
+        organisation = Organisation(id=new_id(Organisations.prefix), name=ORGANISATION, created_at=change.now)
+        await Organisations(registry).add(change, organisation)
+        wanted = NewUser(name=ADMINISTRATOR, role=Role.ADMIN)
+        administrator = await Users(registry).add_new(change, wanted, organisation.id)
+        first = NewApiToken(name=NAME, user=administrator.id, scopes=(ADMIN_SCOPE,))
+        return await workspace.api_tokens.add_new(change, first)
 
 
 def announce(

@@ -6,13 +6,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aqueduct.control.organisations import Organisations
 from aqueduct.control.registry import Registry, new_id
 from aqueduct.domain.actor import Actor
-from aqueduct.domain.permissions import Action, Resource, may
+from aqueduct.domain.permissions import Action, Resource, may, reach
 from aqueduct.domain.scopes import Kind
 from aqueduct.domain.terms import Terms, TermsAcceptance
 from aqueduct.errors import InvalidValue, NotAllowed, NotFound
 from aqueduct.storage.aggregates import ORGANISATIONS, TERMS, TERMS_ACCEPTANCES
+from aqueduct.storage.pages import Listing, Page, read_page
 
 MAX_TEXT_CHARACTERS = 200_000
+NEWEST_FIRST = Listing(sort="-published_at")
 
 
 class TermsOfService:
@@ -55,10 +57,25 @@ class TermsOfService:
             raise NotFound("The organisation has no terms of service.")
         return found
 
+    async def page(self, actor: Actor, listing: Listing = NEWEST_FIRST) -> Page[Terms]:
+        """Read one page of the versions that the actor may see."""
+        async with self.registry.database.reading() as connection:
+            return await read_page(connection, TERMS, listing, reach(actor, Kind.TERMS), ended=None)
+
+    async def read(self, actor: Actor, terms_id: str) -> Terms:
+        """Read one version, in force or not."""
+        async with self.registry.database.reading() as connection:
+            found = await TERMS.find(connection, terms_id) if terms_id.isprintable() else None
+        if found is None or not may(
+            actor, Action.READ, Resource(kind=Kind.TERMS, organisation_id=found.organisation_id)
+        ):
+            raise NotFound("There are no such terms of service.")
+        return found
+
     async def accept(self, actor: Actor, terms_id: str) -> TermsAcceptance:
         """Accept the version in force, for oneself; nobody does it for another. Twice is as good as once."""
         async with self.registry.changing(actor, taken="You have accepted these terms already.") as change:
-            terms = await TERMS.find(change.connection, terms_id)
+            terms = await TERMS.find(change.connection, terms_id) if terms_id.isprintable() else None
             own = Resource(
                 kind=Kind.TERMS,
                 organisation_id=None if terms is None else terms.organisation_id,

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from aqueduct.domain.permissions import EVERYWHERE, Reach
 from aqueduct.domain.usage import UNITS
 from aqueduct.errors import InvalidValue
 from aqueduct.storage import usage
@@ -34,11 +35,11 @@ def parse_groupings(text: str) -> tuple[Grouping, ...]:
 
 
 async def summarise(
-    database: Database, *, since: float, by: Sequence[Grouping], until: float | None = None
+    database: Database, *, since: float, by: Sequence[Grouping], until: float | None = None, reach: Reach = EVERYWHERE
 ) -> AsyncIterator[UsageSummary]:
-    """Sum usage of whole hours from `since` on, group by group in their order, in constant memory."""
+    """Sum usage of whole hours from `since` on, as far as it is within reach, group by group, in constant memory."""
     async with database.reading() as connection:
-        async for summary in usage.summarise(connection, since=since, until=until or latest(), by=by):
+        async for summary in usage.summarise(connection, since=since, until=until or latest(), by=by, reach=reach):
             yield summary
 
 

@@ -91,6 +91,9 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str | None = None
 
 
+EVERYWHERE = Reach(everything=True)
+
+
 def standings(actor: Actor, resource: Resource) -> set[Standing]:
     """Return every way in which the actor stands to the object."""
     found: set[Standing] = set()

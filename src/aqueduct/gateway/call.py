@@ -172,6 +172,23 @@ class Call:
             raise self._body_error
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
+    async def read_part(self) -> bytes:
+        """Return what has arrived of the body, whatever its type; waits for something, and is empty at the end."""
+        while not self._chunks:
+            if self.has_body_ended:
+                if self._body_error is not None:
+                    raise self._body_error
+                return b""
+            await self._next_chunk()
+        part = b"".join(self._chunks)
+        self._chunks.clear()
+        return part
+
+    async def wait_until_gone(self) -> None:
+        """Wait until the client leaves, when its body has been read."""
+        while not self.is_gone:
+            await self._next_chunk()
+
     async def _next_chunk(self) -> None:
         if self.is_gone:
             raise ClientGone

@@ -23,6 +23,7 @@ Endpoint = Callable[[Call], Awaitable[None]]
 
 _PREFIX = "/v1"
 _MODELS = "/models/"
+_API = "/api/"
 _JSON: HeaderLines = b"content-type: application/json\r\n"
 _PROMETHEUS = (b"content-type", prometheus_client.CONTENT_TYPE_LATEST.encode())
 
@@ -35,9 +36,10 @@ class Route(NamedTuple):
 
 
 class Endpoints:
-    """Answers every request of the data plane."""
+    """Answers every request of the data plane; what is below `/api/` is for `api`."""
 
-    def __init__(self, pipeline: Pipeline, state: State) -> None:
+    def __init__(self, pipeline: Pipeline, state: State, api: Endpoint) -> None:
+        self._api = api
         self._pipeline = pipeline
         self._state = state
         self._openapi = encode_openapi()
@@ -66,6 +68,8 @@ class Endpoints:
 
     def _find(self, call: Call) -> Endpoint:
         """Find what the exact look-up did not."""
+        if call.path.startswith(_API):
+            return self._api
         path = call.path.removeprefix(_PREFIX)
         if path.startswith(_MODELS) and len(path) > len(_MODELS):
             return self._show_model if call.method == "GET" else self._refuse_method

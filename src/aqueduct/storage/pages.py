@@ -17,6 +17,7 @@ from aqueduct.storage.records import Records, Value
 from aqueduct.storage.tables import memberships, organisations, teams, users
 
 MAX_SIZE = 1000
+MAX_INTEGER = 2**63
 CURSOR_FIX = "Ask for the first page again."
 
 
@@ -137,11 +138,17 @@ def decode_cursor(listing: Listing, order: Sequence[sa.ColumnElement[Any]]) -> l
     text = listing.cursor or ""
     try:
         sort, *values = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=list[Any])
-    except (binascii.Error, msgspec.MsgspecError, UnicodeError, ValueError):
+    except (binascii.Error, msgspec.MsgspecError, UnicodeError, ValueError, RecursionError):
         raise InvalidValue(f"The cursor is not one that a list has given. {CURSOR_FIX}") from None
     fitting = len(values) == len(order) and all(
-        isinstance(value, column.type.python_type) for value, column in zip(values, order, strict=True)
+        isinstance(value, column.type.python_type) and is_storable(value)
+        for value, column in zip(values, order, strict=True)
     )
     if sort != listing.sort or not fitting:
         raise InvalidValue(f"The cursor belongs to a list that was sorted otherwise. {CURSOR_FIX}")
     return [sa.literal(value, column.type) for value, column in zip(values, order, strict=True)]
+
+
+def is_storable(value: object) -> bool:
+    """Whether both engines can compare a column with the value."""
+    return value.isprintable() if isinstance(value, str) else not isinstance(value, int) or abs(value) < MAX_INTEGER

@@ -9,8 +9,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aqueduct.domain.permissions import EVERYWHERE, Reach
 from aqueduct.domain.usage import UNITS
 from aqueduct.storage.instants import DAY, HOUR, first_id, to_microseconds, to_seconds
+from aqueduct.storage.pages import is_within
 from aqueduct.storage.rollups import DAY_SECONDS, HOUR_SECONDS
 from aqueduct.storage.tables import (
     MEASURES,
@@ -78,7 +80,7 @@ def rollup_for(by: Sequence[Grouping]) -> sa.Table | None:
 
 
 async def summarise(
-    connection: AsyncConnection, *, since: float, until: float, by: Sequence[Grouping]
+    connection: AsyncConnection, *, since: float, until: float, by: Sequence[Grouping], reach: Reach = EVERYWHERE
 ) -> AsyncIterator[UsageSummary]:
     """Sum usage of whole hours from `since` to `until` (whole days where it is by end user), in the groups' order.
 
@@ -95,7 +97,7 @@ async def summarise(
     names = [key.label(f"key_{number}") for number, key in enumerate(keys)]
     statement = (
         sa.select(*names, table.c.currency, *(sa.func.sum(table.c[name]).label(name) for name in MEASURES))
-        .where(within(table, since, until, hourly="hour" in by))
+        .where(within(table, since, until, hourly="hour" in by), is_reached(table, reach))
         .group_by(*keys, table.c.currency)
         .order_by(*keys, table.c.currency)
     )
@@ -130,6 +132,15 @@ def within(table: sa.Table, since: float, until: float, *, hourly: bool) -> sa.C
         hours & (at >= start) & (at < first_day),
         hours & (at >= last_day) & (at < end),
     )
+
+
+def is_reached(table: sa.Table, reach: Reach) -> sa.ColumnElement[bool]:
+    """Return the condition for the rows that an actor may see: of end users all of an organisation, of targets none."""
+    if table is usage_rollups or reach.everything:
+        return is_within(table, reach)
+    if table is end_user_rollups and reach.organisation_id is not None:
+        return table.c.organisation_id == reach.organisation_id
+    return sa.false()
 
 
 async def read_token_names(connection: AsyncConnection) -> dict[str, str]:

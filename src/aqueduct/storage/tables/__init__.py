@@ -6,6 +6,7 @@ Instants are integers (see `instants.py`): one representation that both engines 
 from aqueduct.storage.tables.api_tokens import api_tokens
 from aqueduct.storage.tables.audit_log import audit_log
 from aqueduct.storage.tables.base import SCHEMA_VERSION, metadata, schema_version
+from aqueduct.storage.tables.idempotency import idempotency_keys
 from aqueduct.storage.tables.organisations import organisations, terms_acceptances, terms_of_service
 from aqueduct.storage.tables.people import memberships, service_accounts, teams, users
 from aqueduct.storage.tables.rollups import MEASURES, end_user_rollups, target_rollups, usage_rollups
@@ -20,6 +21,7 @@ __all__ = [
     "audit_log",
     "budgets",
     "end_user_rollups",
+    "idempotency_keys",
     "limits",
     "memberships",
     "metadata",

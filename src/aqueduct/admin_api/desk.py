@@ -1,0 +1,110 @@
+"""What an endpoint works with: who asks, the use cases, and versions as ETags."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.params import Depends as Dependency
+
+from aqueduct.admin_api.door import ACTOR
+from aqueduct.admin_api.schemas import Changes, ListOf, Shown
+from aqueduct.control.aggregate import Aggregate
+from aqueduct.control.registry import Registry
+from aqueduct.domain.actor import Actor
+from aqueduct.domain.permissions import Action, is_in_scope
+from aqueduct.domain.scopes import Kind
+from aqueduct.domain.versioned import Versioned
+from aqueduct.errors import InvalidRequest, PermissionDenied, PreconditionRequired
+from aqueduct.storage.pages import Listing
+
+Item = TypeVar("Item", bound=Versioned)
+
+IfMatch = Annotated[
+    str | None,
+    Header(description="The ETag of the version that the change was decided on; `*` for whatever is there now."),
+]
+ANY_VERSION = "*"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One request at work; its answer's headers go to `response`."""
+
+    registry: Registry
+    actor: Actor
+    response: Response
+
+    async def page(self, aggregate: type[Aggregate[Item]], listing: Listing, view: type[Shown]) -> ListOf[Shown]:
+        """Show a page of a list."""
+        page = await aggregate(self.registry).page(self.actor, listing)
+        return ListOf[view](  # type: ignore[valid-type]  # a class that is made at run time, for the OpenAPI alone
+            data=[view.model_validate(item) for item in page.items], next_cursor=page.next_cursor
+        )
+
+    async def read(self, aggregate: type[Aggregate[Item]], reference: str, view: type[Shown]) -> Shown:
+        """Show one."""
+        return self.show(await aggregate(self.registry).read(self.actor, reference), view)
+
+    async def change(
+        self,
+        aggregate: type[Aggregate[Item]],
+        reference: str,
+        changes: Changes,
+        if_match: str | None,
+        view: type[Shown],
+    ) -> Shown:
+        """Change one, if it is still as it was when the change was decided on, and show it."""
+        if if_match is None:
+            raise PreconditionRequired("Say in `If-Match` which version is to be changed: its ETag, or `*` for any.")
+        given, version = changes.given(), read_etag(if_match)
+        if not given:
+            raise InvalidRequest("There is nothing to change in the request body.")
+        return self.show(await aggregate(self.registry).change(self.actor, reference, given, version=version), view)
+
+    async def delete(
+        self, aggregate: type[Aggregate[Item]], reference: str, if_match: str | None, view: type[Shown]
+    ) -> Shown:
+        """Delete one, if a version is given only that, and show what it was."""
+        return self.show(
+            await aggregate(self.registry).delete(self.actor, reference, version=read_etag(if_match)), view
+        )
+
+    def show(self, item: Versioned, view: type[Shown]) -> Shown:
+        """Show an object, its version as the answer's ETag."""
+        self.response.headers["etag"] = f'"{item.version}"'
+        return view.model_validate(item)
+
+
+def read_etag(if_match: str | None) -> int | None:
+    """Return the version that a header names; None for any. Raises `InvalidRequest` for what is no ETag of ours."""
+    if if_match is None or if_match.strip() == ANY_VERSION:
+        return None
+    match = re.fullmatch(r'"([0-9]{1,9})"', if_match.strip())
+    if match is None:
+        raise InvalidRequest('An ETag is a version in double quotes, such as "3".', param="If-Match")
+    return int(match[1])
+
+
+def reads(kind: Kind) -> Dependency:
+    """Return a desk for who may read this kind of object, as far as his API token's scopes go."""
+    return desk_for(kind, Action.READ)
+
+
+def writes(kind: Kind) -> Dependency:
+    """Return a desk for who may change this kind of object, as far as his API token's scopes go."""
+    return desk_for(kind, Action.UPDATE)
+
+
+def desk_for(kind: Kind, action: Action) -> Dependency:
+    """Return a desk behind a scope."""
+    access = "read" if action is Action.READ else "write"
+
+    async def open_desk(request: Request, response: Response) -> Desk:
+        actor: Actor = request.scope[ACTOR]
+        if not is_in_scope(actor, action, kind):
+            raise PermissionDenied(f"This takes an API token with the scope `{kind}:{access}`.")
+        return Desk(request.app.state.registry, actor, response)
+
+    found: Dependency = Depends(open_desk)
+    return found

@@ -1,0 +1,1 @@
+"""REST of who is in which team."""

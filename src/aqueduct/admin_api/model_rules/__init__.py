@@ -1,0 +1,1 @@
+"""REST of which models may be used."""
