@@ -82,7 +82,11 @@ def test_every_command_is_documented_with_its_options_and_no_other() -> None:
     commands = dict(command_paths(typer.main.get_command(cli.app)))
     assert set(documented) == set(commands)
     for path, command in commands.items():
-        options = {option for parameter in getattr(command, "params", []) for option in parameter.opts}
+        options = {
+            option
+            for parameter in getattr(command, "params", [])
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
         long_options = {option for option in options if option.startswith("--") and option != "--help"}
         assert set(re.findall(r"`(--[a-z-]+)", documented[path])) == long_options, path
 
