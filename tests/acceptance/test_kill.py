@@ -21,6 +21,19 @@ from typing_extensions import override
 KILLS = int(os.environ.get("AQUEDUCT_TEST_KILLS", "6"))
 CLIENTS = 6
 
+PRICED = (
+    "model: upstream-one}",
+    "model: upstream-one, price: {currency: USD, input_per_million: 3, output_per_million: 9}}",
+)
+SUMS = "sum(requests) AS requests, sum(input_tokens) AS i, sum(output_tokens) AS o, sum(cost_nano) AS cost_nano"
+TOTALS = f"""
+    SELECT count(*) AS requests, sum(units ->> 'input_tokens') AS i, sum(units ->> 'output_tokens') AS o,
+        sum(cost_nano) AS cost_nano FROM usage_requests
+    UNION ALL SELECT {SUMS} FROM usage_rollups WHERE period_seconds = 3600
+    UNION ALL SELECT {SUMS} FROM usage_rollups WHERE period_seconds = 86400
+"""
+"""What raw records, hours and days say was used: a row each, in this order."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -72,7 +85,7 @@ def test_no_answered_request_is_lost_or_doubled_however_often_the_gateway_is_kil
 ) -> None:
     seed = random.randrange(1 << 32)
     moments = random.Random(seed)
-    gateway = GatewayProcess(tmp_path, config)
+    gateway = GatewayProcess(tmp_path, config.replace(*PRICED))
     answered: list[str] = []
     for kill in range(KILLS):
         is_stream = kill % 2 == 1
@@ -88,4 +101,8 @@ def test_no_answered_request_is_lost_or_doubled_however_often_the_gateway_is_kil
     assert set(answered) <= set(recorded), f"seed {seed}"
     assert len(recorded) == len(set(recorded))
     assert set(answered) <= once, f"seed {seed}"
+    total, by_hour, by_day = gateway.query(TOTALS)
+    assert total["requests"] == len(recorded)
+    assert total["cost_nano"] > 0
+    assert total == by_hour == by_day, f"seed {seed}"
     logger.info("%d kills, %d answers seen, %d requests recorded", KILLS, len(answered), len(recorded))
