@@ -1,8 +1,10 @@
 """The application: every resource's router, the door before them, and the OpenAPI document."""
 
 from importlib.metadata import version
+from typing import Any
 
-from fastapi import FastAPI
+import msgspec
+from fastapi import FastAPI, Response
 
 from aqueduct.admin_api.api_tokens import endpoints as api_tokens
 from aqueduct.admin_api.audit import endpoints as audit
@@ -41,20 +43,41 @@ OPENAPI = f"{PREFIX}/openapi.json"
 
 
 def build_application(registry: Registry, authenticate: Authenticate) -> Application:
-    """Return the application; `authenticate` tells whose a request is."""
+    """Return the application; `authenticate` tells whose a request is.
+
+    Takes a second and more of a processor: the OpenAPI document is made here, and with it all that the framework would
+    otherwise put off until a path is first asked for.
+    """
+    app = assemble()
+    app.state.registry = registry
+    app.state.idempotency = Idempotency(registry.database)
+    answer_errors(app)
+    document = Response(msgspec.json.encode(describe(app)), media_type="application/json")
+
+    @app.get(OPENAPI, include_in_schema=False)
+    async def show_openapi() -> Response:
+        return document
+
+    return Door(app, authenticate, frozenset({OPENAPI}))
+
+
+def assemble() -> FastAPI:
+    """Return the resources, put together."""
     app = FastAPI(
         title="Aqueduct admin API",
         version=version("aqueduct-gateway"),
-        openapi_url=OPENAPI,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         strict_content_type=False,
+        generate_unique_id_function=lambda route: route.name,
     )
-    app.state.registry = registry
-    app.state.idempotency = Idempotency(registry.database)
     for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX)
-    answer_errors(app)
-    describe(app)
-    return Door(app, authenticate, frozenset({OPENAPI}))
+    return app
+
+
+def describe_application() -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    return describe(assemble())

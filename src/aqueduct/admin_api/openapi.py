@@ -42,16 +42,11 @@ ENVELOPE: dict[str, Any] = {
 ERROR_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}}
 
 
-def describe(app: FastAPI) -> None:
-    """Have the application describe itself in full; the document is made once, when it is first asked for."""
-    made = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            complete(made())
-        return app.openapi_schema or {}
-
-    app.openapi = openapi  # type: ignore[method-assign]  # the framework's own way to extend the document
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the application's description."""
+    document = app.openapi()
+    complete(document)
+    return document
 
 
 def complete(document: dict[str, Any]) -> None:

@@ -1,11 +1,12 @@
 """What the resources' schemas are made of."""
 
+import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from aqueduct.domain.subject import SubjectType
 from aqueduct.storage.pages import MAX_SIZE, Listing
@@ -21,6 +22,13 @@ def require_printable(text: str) -> str:
     return text
 
 
+def require_rfc_3339(value: object) -> object:
+    """Return the text; raises `ValueError` for a number, of which nobody knows whether it counts milliseconds."""
+    if not isinstance(value, str) or re.match(r"\d{4}-\d\d-\d\d[Tt ]", value) is None:
+        raise ValueError("must be an instant such as 2026-12-31T00:00:00Z")
+    return value
+
+
 def require_storable(at: datetime) -> datetime:
     """Return the instant; raises `ValueError` where arithmetic on it would fail."""
     if not 1970 <= at.year <= 9000:
@@ -28,13 +36,22 @@ def require_storable(at: datetime) -> datetime:
     return at
 
 
+def as_datetime(at: object) -> object:
+    """Return the domain's seconds since the epoch as they are shown; pydantic takes large ones for milliseconds."""
+    return EPOCH + timedelta(seconds=at) if isinstance(at, float | int) else at
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ShownInstant = Annotated[datetime, BeforeValidator(as_datetime)]
+"""An instant as it is shown: UTC, as RFC 3339 writes it."""
+
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(require_printable)]
 """A name, an id, or either."""
 
 Texts = Annotated[list[Text], Field(max_length=1000)]
 Quota = Annotated[int, Field(ge=0, le=MAX_QUOTA)]
-Instant = Annotated[AwareDatetime, AfterValidator(require_storable)]
-"""An instant as RFC 3339 writes it, or in seconds since the epoch; the domain has seconds."""
+Instant = Annotated[AwareDatetime, BeforeValidator(require_rfc_3339), AfterValidator(require_storable)]
+"""An instant as RFC 3339 writes it; the domain has seconds since the epoch."""
 
 Money = Annotated[Decimal, Field(ge=0, le=1_000_000_000, max_digits=19, decimal_places=9)]
 """An amount in units of the currency, as a text such as `12.50`."""
@@ -85,7 +102,7 @@ class View(BaseModel):
 class VersionedView(View):
     """An object that can be changed: `version` is its ETag."""
 
-    created_at: datetime
+    created_at: ShownInstant
     version: int
 
 

@@ -1,6 +1,5 @@
 """API tokens as they are said and shown."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, field_validator
@@ -14,6 +13,7 @@ from aqueduct.admin_api.schemas import (
     EndedQuery,
     Instant,
     NamedQuery,
+    ShownInstant,
     Text,
     Texts,
     VersionedView,
@@ -35,9 +35,9 @@ class ApiTokenView(VersionedView):
     team_id: str | None
     user_id: str | None
     service_account_id: str | None
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
+    expires_at: ShownInstant | None
+    revoked_at: ShownInstant | None
+    last_used_at: ShownInstant | None
     allowed_models: list[str] | None
     scopes: list[str]
     ip_allow_list: list[str] | None

@@ -1,18 +1,17 @@
 """The audit log as it is shown."""
 
-from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from aqueduct.admin_api.schemas import PageQuery, Text, View
+from aqueduct.admin_api.schemas import PageQuery, ShownInstant, Text, View
 
 
 class AuditView(View):
     """One change: who made it, when, from where, before and after (null: it was not there)."""
 
     id: str
-    happened_at: datetime
+    happened_at: ShownInstant
     actor_kind: str
     actor_id: str | None
     actor_name: str

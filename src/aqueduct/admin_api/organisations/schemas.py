@@ -1,9 +1,18 @@
 """Organisations as they are said and shown."""
 
-from datetime import datetime
 from typing import Literal
 
-from aqueduct.admin_api.schemas import OMITTED, Body, Changes, EndedQuery, NamedQuery, Quota, Text, VersionedView
+from aqueduct.admin_api.schemas import (
+    OMITTED,
+    Body,
+    Changes,
+    EndedQuery,
+    NamedQuery,
+    Quota,
+    ShownInstant,
+    Text,
+    VersionedView,
+)
 
 
 class OrganisationView(VersionedView):
@@ -13,7 +22,7 @@ class OrganisationView(VersionedView):
     name: str
     max_api_tokens_per_user: int | None
     requires_terms: bool
-    deleted_at: datetime | None
+    deleted_at: ShownInstant | None
 
 
 class NewOrganisation(Body):

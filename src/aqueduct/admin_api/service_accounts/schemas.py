@@ -1,9 +1,8 @@
 """Service accounts as they are said and shown."""
 
-from datetime import datetime
 from typing import Literal
 
-from aqueduct.admin_api.schemas import OMITTED, Body, Changes, EndedQuery, NamedQuery, Text, VersionedView
+from aqueduct.admin_api.schemas import OMITTED, Body, Changes, EndedQuery, NamedQuery, ShownInstant, Text, VersionedView
 
 
 class ServiceAccountView(VersionedView):
@@ -13,7 +12,7 @@ class ServiceAccountView(VersionedView):
     organisation_id: str
     team_id: str
     name: str
-    deleted_at: datetime | None
+    deleted_at: ShownInstant | None
 
 
 class NewServiceAccount(Body):

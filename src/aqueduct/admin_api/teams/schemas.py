@@ -1,9 +1,8 @@
 """Teams as they are said and shown."""
 
-from datetime import datetime
 from typing import Literal
 
-from aqueduct.admin_api.schemas import OMITTED, Body, Changes, EndedQuery, NamedQuery, Text, VersionedView
+from aqueduct.admin_api.schemas import OMITTED, Body, Changes, EndedQuery, NamedQuery, ShownInstant, Text, VersionedView
 
 
 class TeamView(VersionedView):
@@ -12,7 +11,7 @@ class TeamView(VersionedView):
     id: str
     organisation_id: str
     name: str
-    deleted_at: datetime | None
+    deleted_at: ShownInstant | None
 
 
 class NewTeam(Body):

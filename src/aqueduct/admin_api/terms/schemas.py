@@ -1,11 +1,10 @@
 """Terms of service as they are said and shown."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from aqueduct.admin_api.schemas import Body, PageQuery, Text, View
+from aqueduct.admin_api.schemas import Body, PageQuery, ShownInstant, Text, View
 from aqueduct.control.terms import MAX_TEXT_CHARACTERS
 
 
@@ -16,7 +15,7 @@ class TermsView(View):
     organisation_id: str
     number: int
     text: str
-    published_at: datetime
+    published_at: ShownInstant
 
 
 class AcceptanceView(View):
@@ -25,7 +24,7 @@ class AcceptanceView(View):
     terms_id: str
     user_id: str
     organisation_id: str
-    accepted_at: datetime
+    accepted_at: ShownInstant
     address: str | None
 
 

@@ -1,11 +1,21 @@
 """Users as they are said and shown."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from aqueduct.admin_api.schemas import OMITTED, Body, Changes, EndedQuery, NamedQuery, Quota, Text, VersionedView, View
+from aqueduct.admin_api.schemas import (
+    OMITTED,
+    Body,
+    Changes,
+    EndedQuery,
+    NamedQuery,
+    Quota,
+    ShownInstant,
+    Text,
+    VersionedView,
+    View,
+)
 from aqueduct.domain.identity import Role
 
 Email = Annotated[str, Field(min_length=3, max_length=254)]
@@ -21,7 +31,7 @@ class UserView(VersionedView):
     role: Role
     is_active: bool
     max_api_tokens: int | None
-    deleted_at: datetime | None
+    deleted_at: ShownInstant | None
 
 
 class UsersMade(View):
