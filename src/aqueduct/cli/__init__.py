@@ -9,7 +9,7 @@ from importlib.metadata import version
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from aqueduct.cli import chat, models, serve, token, usage
+from aqueduct.cli import apply, chat, models, serve, token, usage, webhook
 from aqueduct.errors import AqueductError
 
 app = typer.Typer(
@@ -22,9 +22,11 @@ app = typer.Typer(
 app.command("serve")(serve.run)
 app.command("check")(models.check)
 app.command("chat")(chat.run)
+app.command("apply")(apply.run)
 app.add_typer(models.commands, name="models")
 app.add_typer(token.commands, name="token")
 app.add_typer(usage.commands, name="usage")
+app.add_typer(webhook.commands, name="webhook")
 
 
 @app.command("version")

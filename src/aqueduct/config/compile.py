@@ -70,7 +70,7 @@ class _Compiler:
         self._created_at = int(time.time())
 
     def compile(self) -> Snapshot:
-        document = self._read_document()
+        document = self._source.convert(Document)
         providers: dict[str, Provider] = {}
         nodes: dict[str, ProviderNode] = {}
         for index, node in enumerate(document.providers):
@@ -99,19 +99,6 @@ class _Compiler:
                 )
             )
         return _snapshot(models)
-
-    def _read_document(self) -> Document:
-        try:
-            return msgspec.convert(self._source.value, Document)
-        except msgspec.ValidationError as error:
-            message, _, path = str(error).partition(" - at `")
-            path = path.removesuffix("`") or "$"
-            if unknown := re.search(r"unknown field `(.+)`", message):
-                name = unknown[1]
-                raise self._source.error(f"{path}.{name}", f"'{name}' is not known here") from error
-            raise self._source.error(
-                path, f"{path.removeprefix('$').removeprefix('.') or 'the file'}: {message}"
-            ) from error
 
     def _claim_names(self, model: ModelNode, path: str, taken: set[str]) -> None:
         for name, where in [

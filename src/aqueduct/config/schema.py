@@ -1,6 +1,6 @@
 """The shape of `aqueduct.yaml`, as structs: what is not named here is refused."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -59,8 +59,14 @@ class ModelNode(_Node, frozen=True):
     timeouts: TimeoutsNode = TimeoutsNode()
 
 
+DECLARED_SECTIONS = ("organisations", "webhooks")
+"""The sections that `aqueduct apply` reads (see `declared.py`), and the gateway does not."""
+
+
 class Document(_Node, frozen=True):
     """The whole file."""
 
+    organisations: Any = None
+    webhooks: Any = None
     providers: list[ProviderNode] = []
     models: list[ModelNode] = []

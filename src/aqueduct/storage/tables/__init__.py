@@ -6,17 +6,21 @@ Instants are integers (see `instants.py`): one representation that both engines 
 from aqueduct.storage.tables.api_tokens import api_tokens
 from aqueduct.storage.tables.audit_log import audit_log
 from aqueduct.storage.tables.base import SCHEMA_VERSION, metadata, schema_version
+from aqueduct.storage.tables.declared import declared_objects
 from aqueduct.storage.tables.organisations import organisations, terms_acceptances, terms_of_service
 from aqueduct.storage.tables.people import memberships, service_accounts, teams, users
 from aqueduct.storage.tables.rules import budgets, limits, model_rules
 from aqueduct.storage.tables.usage import usage_attempts, usage_requests
-from aqueduct.storage.tables.webhooks import webhooks
+from aqueduct.storage.tables.webhooks import deliveries, events, webhooks
 
 __all__ = [
     "SCHEMA_VERSION",
     "api_tokens",
     "audit_log",
     "budgets",
+    "declared_objects",
+    "deliveries",
+    "events",
     "limits",
     "memberships",
     "metadata",
