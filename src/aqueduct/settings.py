@@ -112,6 +112,9 @@ class Settings(BaseModel):
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(split_names)] = ()
     """Proxies before the gateway whose `X-Forwarded-For` tells where a request comes from."""
 
+    webhook_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(split_names)] = ()
+    """Private networks that webhooks may lead to, beside every public address."""
+
     ca_file: Path | None = None
     """A bundle of certificate authorities trusted for upstreams, beside the system's."""
     http_proxy: SecretStr | None = None

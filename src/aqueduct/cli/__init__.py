@@ -10,6 +10,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from aqueduct.cli import (
+    apply,
     audit,
     budget,
     chat,
@@ -25,6 +26,7 @@ from aqueduct.cli import (
     token,
     usage,
     user,
+    webhook,
 )
 from aqueduct.errors import AqueductError
 
@@ -38,6 +40,7 @@ app = typer.Typer(
 app.command("serve")(serve.run)
 app.command("check")(models.check)
 app.command("chat")(chat.run)
+app.command("apply")(apply.run)
 app.add_typer(models.commands, name="models")
 app.add_typer(token.commands, name="token")
 app.add_typer(organisation.commands, name="organisation")
@@ -51,6 +54,7 @@ app.add_typer(terms.commands, name="terms")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(usage.commands, name="usage")
 app.add_typer(database.commands, name="database")
+app.add_typer(webhook.commands, name="webhook")
 
 
 @app.command("version")

@@ -72,7 +72,7 @@ class _Compiler:
         self._created_at = int(time.time())
 
     def compile(self) -> Snapshot:
-        document = self._read_document()
+        document = self._source.convert(Document)
         providers: dict[str, Provider] = {}
         nodes: dict[str, ProviderNode] = {}
         for index, node in enumerate(document.providers):
@@ -113,19 +113,6 @@ class _Compiler:
         own = compile_prices(target.price, self._source, f"{path}.targets[{number}].price")
         is_local = not self._kinds[provider.kind].needs_base_url
         return own or of_model or ((FREE,) if is_local else ())
-
-    def _read_document(self) -> Document:
-        try:
-            return msgspec.convert(self._source.value, Document)
-        except msgspec.ValidationError as error:
-            message, _, path = str(error).partition(" - at `")
-            path = path.removesuffix("`") or "$"
-            if unknown := re.search(r"unknown field `(.+)`", message):
-                name = unknown[1]
-                raise self._source.error(f"{path}.{name}", f"'{name}' is not known here") from error
-            raise self._source.error(
-                path, f"{path.removeprefix('$').removeprefix('.') or 'the file'}: {message}"
-            ) from error
 
     def _claim_names(self, model: ModelNode, path: str, taken: set[str]) -> None:
         for name, where in [

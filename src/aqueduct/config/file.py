@@ -1,6 +1,8 @@
 """The config file as a living thing: read at start, watched, swapped in whole or refused with its line."""
 
 import asyncio
+import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import watchfiles
 
 from aqueduct.config.compile import Kinds, compile_default, compile_source
 from aqueduct.config.load import read_source
+from aqueduct.config.schema import DECLARED_SECTIONS
+from aqueduct.domain.event import Emit, config_refused_event
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import ConfigurationError
 
@@ -18,14 +22,18 @@ logger = structlog.get_logger(__name__)
 class ConfigFile:
     """One `aqueduct.yaml`, or none (then the embedded model is served).
 
-    `error` is the reason why the file as it is now was refused; None while what is served is what it says.
+    `error` is the reason why the file as it is now was refused; None while what is served is what it says. `emit` is
+    told of each refusal.
     """
 
-    def __init__(self, path: Path | None, environment: Mapping[str, str], kinds: Kinds) -> None:
+    def __init__(
+        self, path: Path | None, environment: Mapping[str, str], kinds: Kinds, emit: Emit | None = None
+    ) -> None:
         self.path = path
         self.error: str | None = None
         self._environment = environment
         self._kinds = kinds
+        self._emit = emit
         self._content: bytes | None = None
 
     def load(self) -> Snapshot:
@@ -33,7 +41,7 @@ class ConfigFile:
         if self.path is None:
             return compile_default()
         self._content = self._read()
-        return compile_source(read_source(self.path, self._environment), self._kinds)
+        return compile_source(read_source(self.path, self._environment, DECLARED_SECTIONS), self._kinds)
 
     async def watch(self, swap: Callable[[Snapshot], Awaitable[None]]) -> None:
         """Load the file anew on each change and hand the snapshot to `swap`; a bad file changes nothing.
@@ -70,6 +78,13 @@ class ConfigFile:
             if str(error) != self.error:
                 self.error = str(error)
                 logger.error("config refused, the one before stays", reason=self.error)
+                self._tell(self.error)
             return
         self.error = None
         logger.info("config in force")
+
+    def _tell(self, reason: str) -> None:
+        if self._emit is not None and self.path is not None:
+            place = re.match(re.escape(str(self.path)) + r":(\d+): ", reason)
+            line = None if place is None else int(place[1])
+            self._emit(config_refused_event(self.path.name, line, now=time.time()))

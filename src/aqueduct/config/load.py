@@ -4,14 +4,16 @@ The environment is put in after the YAML is parsed, so a value can never become 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import yaml
 
 from aqueduct.errors import ConfigurationError
 
+Shape = TypeVar("Shape", bound=msgspec.Struct)
 _MAX_BYTES = 4 * 1024 * 1024
 _MAX_DEPTH = 32
 _VARIABLE = re.compile(r"\$(\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|\{[^}]*\}?)")
@@ -31,19 +33,34 @@ class Source:
             path = path[: max(path.rfind("."), path.rfind("["))]
         return ConfigurationError(f"{self.name}:{self.lines.get(path, 1)}: {message}")
 
+    def convert(self, shape: type[Shape]) -> Shape:
+        """Return the values as structs; raise an error that points at the first that does not fit."""
+        try:
+            return msgspec.convert(self.value, shape)
+        except msgspec.ValidationError as error:
+            message, _, path = str(error).partition(" - at `")
+            path = path.removesuffix("`") or "$"
+            if unknown := re.search(r"unknown field `(.+)`", message):
+                name = unknown[1]
+                raise self.error(f"{path}.{name}", f"'{name}' is not known here") from error
+            raise self.error(path, f"{path.removeprefix('$').removeprefix('.') or 'the file'}: {message}") from error
 
-def read_source(path: Path, environment: Mapping[str, str]) -> Source:
-    """Read and parse the file at `path`; raise `ConfigurationError` with the line at fault."""
+
+def read_source(path: Path, environment: Mapping[str, str], skipped: Collection[str] = ()) -> Source:
+    """Read and parse the file at `path`; raise `ConfigurationError` with the line at fault.
+
+    The sections named in `skipped` are somebody else's: they are taken as None, whatever variables they want.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
     if len(data) > _MAX_BYTES:
         raise ConfigurationError(f"{path}: is larger than {_MAX_BYTES} bytes")
-    return parse_source(data, str(path), environment)
+    return parse_source(data, str(path), environment, skipped)
 
 
-def parse_source(data: bytes, name: str, environment: Mapping[str, str]) -> Source:
+def parse_source(data: bytes, name: str, environment: Mapping[str, str], skipped: Collection[str] = ()) -> Source:
     """Parse YAML bytes; `name` is what errors call the file."""
     source = Source(name)
     try:
@@ -56,7 +73,7 @@ def parse_source(data: bytes, name: str, environment: Mapping[str, str]) -> Sour
         raise ConfigurationError(f"{name}:{line}: {error.problem or 'is not YAML'}") from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{name}: is not YAML: {error}") from error
-    source.value = {} if node is None else _Builder(source, environment).build(node, "$", 0)
+    source.value = {} if node is None else _Builder(source, environment, skipped).build(node, "$", 0)
     if source.value is None:
         source.value = {}
     return source
@@ -65,9 +82,10 @@ def parse_source(data: bytes, name: str, environment: Mapping[str, str]) -> Sour
 class _Builder:
     """Turns YAML nodes into plain values; aliases are refused, so that a small file stays small."""
 
-    def __init__(self, source: Source, environment: Mapping[str, str]) -> None:
+    def __init__(self, source: Source, environment: Mapping[str, str], skipped: Collection[str]) -> None:
         self._source = source
         self._environment = environment
+        self._skipped = skipped
         self._seen: set[int] = set()
         self._constructor = yaml.constructor.SafeConstructor()
 
@@ -95,7 +113,8 @@ class _Builder:
             if key in mapping:
                 self._source.lines[here] = key_node.start_mark.line + 1
                 raise self._source.error(here, f"'{key}' is given twice")
-            mapping[key] = self.build(value_node, here, depth + 1)
+            is_skipped = depth == 0 and key in self._skipped
+            mapping[key] = None if is_skipped else self.build(value_node, here, depth + 1)
         return mapping
 
     def _build_scalar(self, node: yaml.Node, path: str) -> Any:

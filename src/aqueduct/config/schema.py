@@ -2,7 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -86,8 +86,14 @@ class ModelNode(_Node, frozen=True):
     timeouts: TimeoutsNode = TimeoutsNode()
 
 
+DECLARED_SECTIONS = ("organisations", "webhooks")
+"""The sections that `aqueduct apply` reads (see `declared.py`), and the gateway does not."""
+
+
 class Document(_Node, frozen=True):
     """The whole file."""
 
+    organisations: Any = None
+    webhooks: Any = None
     providers: list[ProviderNode] = []
     models: list[ModelNode] = []

@@ -10,7 +10,16 @@ from aqueduct.domain.identity import Organisation
 from aqueduct.domain.permissions import Resource
 from aqueduct.domain.scopes import Kind
 from aqueduct.errors import InvalidValue
-from aqueduct.storage.aggregates import BUDGETS, LIMITS, MODEL_RULES, ORGANISATIONS, SERVICE_ACCOUNTS, TEAMS, USERS
+from aqueduct.storage.aggregates import (
+    BUDGETS,
+    LIMITS,
+    MODEL_RULES,
+    ORGANISATIONS,
+    SERVICE_ACCOUNTS,
+    TEAMS,
+    USERS,
+    WEBHOOKS,
+)
 from aqueduct.storage.api_tokens import API_TOKENS
 
 
@@ -62,7 +71,7 @@ class Organisations(Aggregate[Organisation]):
         for records in (TEAMS, USERS, SERVICE_ACCOUNTS):
             await records.close(change.connection, "deleted_at", change.now, organisation_id=item.id)
         await API_TOKENS.close(change.connection, "revoked_at", change.now, organisation_id=item.id)
-        for rules in (MODEL_RULES, LIMITS, BUDGETS):
+        for rules in (MODEL_RULES, LIMITS, BUDGETS, WEBHOOKS):
             await rules.remove_where(change.connection, organisation_id=item.id)
         await super().end(change, item)
 

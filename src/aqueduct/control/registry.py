@@ -22,6 +22,7 @@ from aqueduct.storage.database import Database
 from aqueduct.storage.instants import to_microseconds
 from aqueduct.storage.keys import KeyRing
 from aqueduct.storage.revision import Revision
+from aqueduct.storage.webhook_secrets import WebhookSecrets
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Registry:
     database: Database
     keys: KeyRing
     revision: Revision
+    webhook_secrets: WebhookSecrets
     clock: Callable[[], float] = time.time
 
     def now(self) -> float:

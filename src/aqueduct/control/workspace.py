@@ -12,6 +12,7 @@ from aqueduct.storage.directory import PRIVATE_FILE, DataDirectory
 from aqueduct.storage.keys import KeyRing, create_keys, load_keys
 from aqueduct.storage.migrate import migrate
 from aqueduct.storage.revision import Revision
+from aqueduct.storage.webhook_secrets import WebhookSecrets
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Workspace:
     @property
     def registry(self) -> Registry:
         """Where everything that is administered is kept: each kind's use cases are made with it."""
-        return Registry(self.database, self.keys, self.revision)
+        return Registry(self.database, self.keys, self.revision, WebhookSecrets(self.directory))
 
     @property
     def api_tokens(self) -> ApiTokens:

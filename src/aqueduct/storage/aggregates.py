@@ -2,6 +2,7 @@
 
 from aqueduct.domain.audit import AuditEntry
 from aqueduct.domain.budget import Budget
+from aqueduct.domain.event import Event
 from aqueduct.domain.identity import Membership, Organisation, ServiceAccount, Team, User
 from aqueduct.domain.limit import Limit
 from aqueduct.domain.model_rules import ModelRule
@@ -22,3 +23,4 @@ TERMS = Records(tables.terms_of_service, Terms)
 TERMS_ACCEPTANCES = Records(tables.terms_acceptances, TermsAcceptance)
 AUDIT_LOG = Records(tables.audit_log, AuditEntry)
 WEBHOOKS = Records(tables.webhooks, Webhook)
+EVENTS = Records(tables.events, Event)

@@ -6,13 +6,14 @@ Instants are integers (see `instants.py`): one representation that both engines 
 from aqueduct.storage.tables.api_tokens import api_tokens
 from aqueduct.storage.tables.audit_log import audit_log
 from aqueduct.storage.tables.base import SCHEMA_VERSION, metadata, schema_version
+from aqueduct.storage.tables.declared import declared_objects
 from aqueduct.storage.tables.idempotency import idempotency_keys
 from aqueduct.storage.tables.organisations import organisations, terms_acceptances, terms_of_service
 from aqueduct.storage.tables.people import memberships, service_accounts, teams, users
 from aqueduct.storage.tables.rollups import MEASURES, end_user_rollups, target_rollups, usage_rollups
 from aqueduct.storage.tables.rules import budgets, limits, model_rules
 from aqueduct.storage.tables.usage import usage_attempts, usage_requests
-from aqueduct.storage.tables.webhooks import webhooks
+from aqueduct.storage.tables.webhooks import deliveries, events, webhooks
 
 __all__ = [
     "MEASURES",
@@ -20,7 +21,10 @@ __all__ = [
     "api_tokens",
     "audit_log",
     "budgets",
+    "declared_objects",
+    "deliveries",
     "end_user_rollups",
+    "events",
     "idempotency_keys",
     "limits",
     "memberships",

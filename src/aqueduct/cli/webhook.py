@@ -1,0 +1,137 @@
+"""`aqueduct webhook`: who is told of events."""
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from aqueduct.cli.printing import show_instant
+from aqueduct.cli.session import in_workspace, note, settings_for, show
+from aqueduct.control.webhook_addresses import WebhookAddresses
+from aqueduct.control.webhook_sender import Answer, WebhookSender
+from aqueduct.control.webhooks import NewWebhook, Webhooks
+from aqueduct.control.workspace import Workspace, open_workspace
+from aqueduct.domain.actor import SYSTEM
+from aqueduct.domain.webhook import EVERY_EVENT
+from aqueduct.errors import ControlError, InvalidValue
+from aqueduct.settings import Settings
+from aqueduct.upstream.options import transport_options
+from aqueduct.upstream.transport import Transport
+
+commands = typer.Typer(help="Webhooks: who is told of events.", no_args_is_help=True)
+
+Named = Annotated[str, typer.Argument(metavar="NAME", help="The webhook's name or id.")]
+Events = Annotated[str | None, typer.Option(help="The events it is told of: a,b; all if left out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@commands.command("create")
+def create(
+    name: Annotated[str, typer.Option(help="What the webhook is called.")],
+    url: Annotated[str, typer.Option(help="Where messages are sent.")],
+    events: Events = None,
+    organisation: Annotated[
+        str | None, typer.Option(help="The organisation whose events it is told of; every one's if left out.")
+    ] = None,
+) -> None:
+    """Make a webhook and print its secret, once, alone on standard output."""
+    wanted = NewWebhook(name=name, url=url, events=(EVERY_EVENT,) if events is None else parse_events(events))
+    created = in_workspace(
+        lambda workspace: Webhooks(workspace.registry).create(SYSTEM, wanted, organisation=organisation)
+    )
+    print(created.secret)
+    note(f"Created `{created.webhook.name}` ({created.webhook.id}). The secret is shown only now: keep it safe.")
+
+
+@commands.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """Show every webhook; never a secret."""
+    webhooks = in_workspace(lambda workspace: Webhooks(workspace.registry).everything(SYSTEM))
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(webhooks)).decode())
+        return
+    table = Table("Name", "Id", "Organisation", "URL", "Events", "State")
+    for each in webhooks:
+        state = "active" if each.is_active else "off"
+        table.add_row(each.name, each.id, each.organisation_id or "all", each.url, ", ".join(each.events), state)
+    show(table)
+
+
+@commands.command("change")
+def change(
+    name: Named,
+    url: Annotated[str | None, typer.Option(help="Where messages are sent from now on.")] = None,
+    events: Events = None,
+    active: Annotated[bool | None, typer.Option("--active/--inactive", help="Switch it on or off.")] = None,
+) -> None:
+    """Change what a webhook is told, or where."""
+    given = {"url": url, "events": None if events is None else parse_events(events), "is_active": active}
+    changes = {key: value for key, value in given.items() if value is not None}
+    if not changes:
+        raise InvalidValue("There is nothing to change. Say what is to be: --url, --events, --active or --inactive.")
+    changed = in_workspace(lambda workspace: Webhooks(workspace.registry).change(SYSTEM, name, changes))
+    note(f"Changed `{changed.name}` ({changed.id}).")
+
+
+@commands.command("rotate")
+def rotate(name: Named) -> None:
+    """Give a webhook a new secret and print it, once; for a day messages are signed with the old one too."""
+    created = in_workspace(lambda workspace: Webhooks(workspace.registry).rotate(SYSTEM, name))
+    print(created.secret)
+    note(f"Rotated `{created.webhook.name}` ({created.webhook.id}). The secret is shown only now: keep it safe.")
+
+
+@commands.command("delete")
+def delete(name: Named) -> None:
+    """Delete a webhook, and what was yet to be sent to it."""
+    deleted = in_workspace(lambda workspace: Webhooks(workspace.registry).delete(SYSTEM, name))
+    note(f"Deleted `{deleted.name}` ({deleted.id}).")
+
+
+@commands.command("test")
+def test(name: Named) -> None:
+    """Send a test message now, and say what came of it."""
+    settings = settings_for()
+
+    async def send() -> Answer:
+        async with open_workspace(settings) as workspace:
+            return await _send_test(settings, workspace, name)
+
+    answer = asyncio.run(send())
+    if not answer.is_accepted:
+        raise ControlError(f"The receiver did not take the message: {answer.error}.")
+    note(f"The receiver took the message with status {answer.status}.")
+
+
+@commands.command("deliveries")
+def deliveries(name: Named, as_json: AsJson = False) -> None:
+    """Show what was sent to a webhook of late, and what came of it."""
+    found = in_workspace(lambda workspace: Webhooks(workspace.registry).deliveries(SYSTEM, name))
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return
+    table = Table("Event", "Created", "State", "Attempts", "Last answer", "Next attempt")
+    for each in found:
+        answer = each.error or ("" if each.status is None else f"status_{each.status}")
+        next_attempt = "" if each.next_attempt_at is None else show_instant(each.next_attempt_at)
+        table.add_row(
+            each.event_id, show_instant(each.created_at), each.state.value, str(each.attempts), answer, next_attempt
+        )
+    show(table)
+
+
+async def _send_test(settings: Settings, workspace: Workspace, name: str) -> Answer:
+    options = transport_options(settings)
+    transport = Transport(options)
+    try:
+        sender = WebhookSender(transport, WebhookAddresses(settings.webhook_networks, options))
+        return await Webhooks(workspace.registry).test(SYSTEM, name, sender)
+    finally:
+        await transport.close()
+
+
+def parse_events(text: str) -> tuple[str, ...]:
+    """Split a list of kinds of events."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",")))
