@@ -20,6 +20,10 @@ from aqueduct.config.compile import LOCAL_ALIAS
 from aqueduct.config.file import ConfigFile
 from aqueduct.config.price_book import PriceBook
 from aqueduct.control.bootstrap import announce, create_first_token
+from aqueduct.control.budget_watch import BudgetWatch
+from aqueduct.control.deliveries import Deliveries
+from aqueduct.control.webhook_addresses import WebhookAddresses
+from aqueduct.control.webhook_sender import WebhookSender
 from aqueduct.control.workspace import Workspace, create_workspace
 from aqueduct.counters.guard import GuardedCounters
 from aqueduct.counters.memory import MemoryCounters
@@ -47,6 +51,7 @@ from aqueduct.local.transport import LocalTransport
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
 from aqueduct.storage.api_tokens import ApiTokenStore
+from aqueduct.storage.events import Events
 from aqueduct.storage.journal import Journal as FileJournal
 from aqueduct.storage.retention import Retention
 from aqueduct.storage.shipper import Shipper
@@ -76,11 +81,15 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with contextlib.AsyncExitStack() as stack:
         workspace = await stack.enter_async_context(create_workspace(settings))
         first_token = await create_first_token(workspace)
-        config = ConfigFile(settings.config_file, environment(), KINDS)
+        events = Events(workspace.database)
+        config = ConfigFile(settings.config_file, environment(), KINDS, events.emit)
         price_book = PriceBook()
         snapshot = await price_book.complete(config.load())
         http = Transport(transport_options(settings))
         stack.push_async_callback(http.close)
+        addresses = WebhookAddresses(settings.webhook_networks, transport_options(settings))
+        deliveries = Deliveries(workspace.registry, events, WebhookSender(http, addresses))
+        stack.push_async_callback(deliveries.close)
         local = LocalTransport(http, lambda: weights.find(workspace.directory.path))
         stack.push_async_callback(local.close)
         await local.start(_local_paths(snapshot))
@@ -104,7 +113,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
                 queue_seconds=settings.queue_seconds,
                 are_budgets_open=settings.budgets_without_counters == "open",
             ),
-            Router(opener, CheckedOpener(opener, checker), price_book),
+            Router(opener, CheckedOpener(opener, checker), price_book, events.emit),
             journal if settings.unaccounted == "refuse" else BestEffortJournal(journal),
             PipelineLimits(settings.max_body_bytes, settings.max_in_flight_bytes, settings.keepalive_interval_seconds),
         )
@@ -123,7 +132,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             await local.retire(paths)
 
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
-        background = [config.watch(swap), server.sweep(), shipper.run()]
+        background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run()]
+        background.append(BudgetWatch(workspace.database, events.emit).run())
         if settings.retention_days is not None:
             background.append(Retention(workspace.database, settings.retention_days).run())
         await _run(server, listener, background)

@@ -6,12 +6,22 @@ pause with jitter. Nothing is retried after the commit, and never a request that
 
 import asyncio
 import random
+import time
 from typing import Protocol
 
+from aqueduct.domain.event import Emit, target_down_event
 from aqueduct.domain.model import Model, Provider, Target
 from aqueduct.domain.price import Price
 from aqueduct.domain.snapshot import WILDCARD
-from aqueduct.errors import AllTargetsFailed, InvalidRequest, UpstreamError, UpstreamRejected, UpstreamTimeout
+from aqueduct.errors import (
+    AllTargetsFailed,
+    InvalidRequest,
+    TargetDown,
+    UpstreamError,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange
@@ -33,10 +43,11 @@ class PriceBook(Protocol):
 class Router:
     """Tries the targets of a model until the commit."""
 
-    def __init__(self, opener: Opener, checked: CheckedOpener, prices: PriceBook) -> None:
+    def __init__(self, opener: Opener, checked: CheckedOpener, prices: PriceBook, emit: Emit) -> None:
         self._opener = opener
         self._checked = checked
         self._prices = prices
+        self._emit = emit
 
     async def open(self, model: Model, request: Request, entry: Entry) -> Exchange:
         """Return the first answer that any target gives; raise `AllTargetsFailed`, or the refusal of the request."""
@@ -57,7 +68,14 @@ class Router:
                     return exchange
                 if entry.call.is_committed:
                     raise walk.failure()
+        self._tell(model, walk)
         raise walk.failure()
+
+    def _tell(self, model: Model, walk: "_Walk") -> None:
+        """Tell that targets are down which did not answer however often they were asked."""
+        for target, error in walk.unanswered.items():
+            event = target_down_event(target.name, target.provider.name, model.name, code=error.code, now=time.time())
+            self._emit(event)
 
     async def _price(self, exchange: Exchange, model: str, entry: Entry) -> None:
         """Find out what a model costs that only the request named, once an upstream has shown that it knows it."""
@@ -79,6 +97,8 @@ class _Walk:
         self._round = 0
         self._causes: list[UpstreamError] = []
         self._refusal: InvalidRequest | None = None
+        self.unanswered: dict[Target, UpstreamError] = {}
+        """The targets that could not be reached or were too slow at their last attempt."""
 
     def note(self, target: Target, error: UpstreamError | InvalidRequest) -> None:
         """Remember a failure: an upstream's, or that the target cannot carry the request; raise what no other mends."""
@@ -87,6 +107,8 @@ class _Walk:
             self._left.remove(target)
             return
         self._causes.append(error)
+        if isinstance(error, UpstreamUnreachable | UpstreamTimeout | TargetDown):
+            self.unanswered[target] = error
         if isinstance(error, UpstreamRejected):
             raise AllTargetsFailed(self._causes) from error
         if not error.is_retryable or isinstance(error, UpstreamTimeout):
