@@ -93,6 +93,9 @@ class Database:
     async def require_answer(self) -> None:
         """Raise `ConfigurationError` unless the database can be reached; its URL, a secret, is not shown."""
         try:
+            if self._thread_engine is not None:
+                # First without aiosqlite: where a file cannot be opened, its thread may outlive the event loop.
+                await asyncio.to_thread(require_open, self._thread_engine)
             async with self.reading() as connection:
                 await connection.scalar(select(literal(1)))
         except (DBAPIError, OSError) as error:
@@ -119,6 +122,12 @@ class Database:
         await self.engine.dispose()
         if self._thread_engine is not None:
             self._thread_engine.dispose()
+
+
+def require_open(engine: Engine) -> None:
+    """Connect once, or raise what is in the way."""
+    with engine.connect():
+        pass
 
 
 def in_transaction(engine: Engine, work: Callable[[Connection], Result]) -> Result:
