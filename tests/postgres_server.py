@@ -27,7 +27,7 @@ SETTINGS = {
 
 
 class PostgresServer:
-    """The running server; databases are made on demand and go with it."""
+    """The running server; databases are made on demand, and go with it at the latest."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self._programs = programs
@@ -56,6 +56,11 @@ class PostgresServer:
         name = f"test_{os.getpid()}_{self._made}"
         self._run("createdb", "-h", str(self._folder), "-U", "postgres", name)
         return f"postgresql://postgres@/{name}?host={self._folder}"
+
+    def drop_database(self, url: str) -> None:
+        """Remove a database again, whoever is still connected: hundreds of them take minutes to delete at the end."""
+        name = url.removeprefix("postgresql://postgres@/").partition("?")[0]
+        self._run("dropdb", "-h", str(self._folder), "-U", "postgres", "--force", name)
 
     @property
     def pid(self) -> int:

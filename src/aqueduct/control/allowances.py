@@ -137,7 +137,9 @@ class Budgets(Allowances[Budget]):
     async def create(self, actor: Actor, kind: SubjectType, subject: str, wanted: NewBudget) -> Budget:
         """Give a subject a budget."""
         async with self.registry.changing(actor, taken=self.taken) as change:
-            return await self.add_new(change, await self.find_subject(change, kind, subject), wanted)
+            about = await self.find_subject(change, kind, subject)
+            require_known(about, "Budgets")
+            return await self.add_new(change, about, wanted)
 
     async def add_new(self, change: Change, subject: Subject, wanted: NewBudget) -> Budget:
         """Add a budget to a transaction."""
@@ -193,14 +195,19 @@ class ModelRules(Allowances[ModelRule]):
         """Say which models a subject may use."""
         async with self.registry.changing(actor, taken=self.taken) as change:
             about = await self.find_subject(change, kind, subject)
-            if about.type is SubjectType.END_USER:
-                raise InvalidValue("Models are allowed to organisations, teams, users, service accounts and tokens.")
+            require_known(about, "Model rules")
             fields = common(change, self.prefix, about) | msgspec.structs.asdict(wanted)
             return await self.add(change, ModelRule(**fields))  # type: ignore[arg-type]  # its fields, by name
 
     @override
     async def check(self, connection: AsyncConnection, item: ModelRule) -> None:
         check_patterns([*(item.allow or ()), *item.deny])
+
+
+def require_known(subject: Subject, what: str) -> None:
+    """Raise `InvalidValue` for an end user, whom only a client knows; he can be limited, and nothing else."""
+    if subject.type is SubjectType.END_USER:
+        raise InvalidValue(f"{what} are of organisations, teams, users, service accounts and tokens.")
 
 
 def parse_amount(text: str) -> Decimal:

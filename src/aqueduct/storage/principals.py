@@ -4,6 +4,7 @@ Done once for each token and revision; what it gives is remembered by the authen
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,7 +29,8 @@ from aqueduct.storage.tables import (
     users,
 )
 
-Subjects = list[tuple[SubjectType, str]]
+Subjects = dict[str, str | None]
+"""The ids of a caller's subjects by their types, the widest first."""
 
 
 async def load(connection: AsyncConnection, candidates: Sequence[Digest]) -> Principal | None:
@@ -36,12 +38,15 @@ async def load(connection: AsyncConnection, candidates: Sequence[Digest]) -> Pri
 
     A value that was rotated away is found as long as it may be used, with its own expiry.
     """
-    row = (await connection.execute(token_with_owners(candidates))).first()
+    values: dict[str, object] = {}
+    for at, (key_id, hashed) in enumerate(candidates):
+        values |= {f"key_{at}": key_id, f"hash_{at}": hashed}
+    row = (await connection.execute(token_with_owners(len(candidates)), values)).first()
     if row is None:
         return None
     team_ids, led_team_ids = await load_teams(connection, row)
     subjects = subjects_of(row)
-    rules = await load_of(connection, MODEL_RULES, subjects)
+    rules = await load_of(connection, MODEL_RULES, RULES_OF, subjects)
     return Principal(
         id=row.id,
         name=row.user_name or row.service_account_name or row.name,
@@ -57,19 +62,24 @@ async def load(connection: AsyncConnection, candidates: Sequence[Digest]) -> Pri
         revoked_at=to_seconds(row.revoked_at),
         is_suspended=bool(row.is_suspended),
         models=compile_models(row, subjects, rules),
-        limits=tuple(await load_of(connection, LIMITS, subjects, end_users_of=row.organisation_id)),
-        budgets=tuple(await load_of(connection, BUDGETS, subjects)),
+        limits=tuple(await load_of(connection, LIMITS, LIMITS_OF, subjects)),
+        budgets=tuple(await load_of(connection, BUDGETS, BUDGETS_OF, subjects)),
         ip_allow_list=compile_networks(None if row.ip_allow_list is None else tuple(row.ip_allow_list)),
         terms=terms_state(row),
     )
 
 
-def token_with_owners(candidates: Sequence[Digest]) -> sa.Select[Any]:
-    """Return the query of a token by its value, joined with all that owns it."""
+@lru_cache(maxsize=8)
+def token_with_owners(keys: int) -> sa.Select[Any]:
+    """Return the query of a token by the hashes under so many keys, joined with all that owns it."""
     table = api_tokens.c
-    current = sa.or_(*(sa.and_(table.hash == hashed, table.key_id == key_id) for key_id, hashed in candidates))
+    hashes = [
+        (sa.bindparam(f"key_{at}", type_=sa.Text), sa.bindparam(f"hash_{at}", type_=sa.LargeBinary))
+        for at in range(keys)
+    ]
+    current = sa.or_(*(sa.and_(table.hash == hashed, table.key_id == key_id) for key_id, hashed in hashes))
     previous = sa.or_(
-        *(sa.and_(table.previous_hash == hashed, table.previous_key_id == key_id) for key_id, hashed in candidates)
+        *(sa.and_(table.previous_hash == hashed, table.previous_key_id == key_id) for key_id, hashed in hashes)
     )
     gone = sa.or_(
         *(owner.c.deleted_at.is_not(None) for owner in (organisations, teams, users, service_accounts)),
@@ -103,16 +113,18 @@ def token_with_owners(candidates: Sequence[Digest]) -> sa.Select[Any]:
     )
 
 
+TEAMS_OF = (
+    sa.select(memberships.c.team_id, memberships.c.role)
+    .join(teams, teams.c.id == memberships.c.team_id)
+    .where(memberships.c.user_id == sa.bindparam("user"), teams.c.deleted_at.is_(None))
+)
+
+
 async def load_teams(connection: AsyncConnection, row: sa.Row[Any]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the ids of the teams that the caller is in, and of those he administers."""
     if row.user_id is None:
         return frozenset() if row.team_id is None else frozenset({row.team_id}), frozenset()
-    statement = (
-        sa.select(memberships.c.team_id, memberships.c.role)
-        .join(teams, teams.c.id == memberships.c.team_id)
-        .where(memberships.c.user_id == row.user_id, teams.c.deleted_at.is_(None))
-    )
-    roles = [(team_id, role) for team_id, role in await connection.execute(statement)]
+    roles = [(team_id, role) for team_id, role in await connection.execute(TEAMS_OF, {"user": row.user_id})]
     return (
         frozenset(team_id for team_id, _ in roles),
         frozenset(team_id for team_id, role in roles if role == TeamRole.ADMIN),
@@ -121,32 +133,46 @@ async def load_teams(connection: AsyncConnection, row: sa.Row[Any]) -> tuple[fro
 
 def subjects_of(row: sa.Row[Any]) -> Subjects:
     """Return what rules, limits and budgets may be about, of this token, the widest first."""
-    chain = (
-        (SubjectType.ORGANISATION, row.organisation_id),
-        (SubjectType.TEAM, row.team_id),
-        (SubjectType.USER, row.user_id),
-        (SubjectType.SERVICE_ACCOUNT, row.service_account_id),
-        (SubjectType.API_TOKEN, row.id),
-    )
-    return [(kind, subject_id) for kind, subject_id in chain if subject_id is not None]
+    return {
+        SubjectType.ORGANISATION: row.organisation_id,
+        SubjectType.TEAM: row.team_id,
+        SubjectType.USER: row.user_id,
+        SubjectType.SERVICE_ACCOUNT: row.service_account_id,
+        SubjectType.API_TOKEN: row.id,
+    }
+
+
+def about_subjects(records: Records[Any]) -> sa.Select[Any]:
+    """Return the query of all that is about any of a caller's subjects, or about its organisation's end users.
+
+    A subject that the caller has not is NULL, which equals nothing.
+    """
+    table = records.table.c
+    wanted = [
+        sa.and_(table.subject_type == kind.value, table.subject_id == sa.bindparam(kind.value, type_=sa.Text))
+        for kind in SubjectType
+        if kind is not SubjectType.END_USER
+    ]
+    organisation = sa.bindparam(SubjectType.ORGANISATION.value, type_=sa.Text)
+    of_end_users = sa.and_(table.subject_type == SubjectType.END_USER.value, table.organisation_id == organisation)
+    return sa.select(*records.columns).where(sa.or_(*wanted, of_end_users)).order_by(table.id)
+
+
+# Built once: building them costs more than SQLite takes to answer.
+RULES_OF, LIMITS_OF, BUDGETS_OF = (about_subjects(records) for records in (MODEL_RULES, LIMITS, BUDGETS))
 
 
 async def load_of(
-    connection: AsyncConnection, records: Records[Value], subjects: Subjects, *, end_users_of: str | None = None
+    connection: AsyncConnection, records: Records[Value], statement: sa.Select[Any], subjects: Subjects
 ) -> list[Value]:
-    """Load all that is about one of the subjects, and about the end users of an organisation."""
-    table = records.table.c
-    wanted = [sa.and_(table.subject_type == kind, table.subject_id == subject_id) for kind, subject_id in subjects]
-    if end_users_of is not None:
-        wanted.append(sa.and_(table.subject_type == SubjectType.END_USER, table.organisation_id == end_users_of))
-    statement = sa.select(*records.columns).where(sa.or_(*wanted)).order_by(table.id)
-    return [records.read(row) for row in (await connection.execute(statement)).mappings()]
+    """Load all that is about one of the subjects."""
+    return [records.read(row) for row in (await connection.execute(statement, subjects)).mappings()]
 
 
 def compile_models(row: sa.Row[Any], subjects: Subjects, rules: Sequence[ModelRule]) -> ModelFilter:
     """Compile the rules from the widest subject down to the token's own list of allowed models."""
     by_subject = {(rule.subject_type, rule.subject_id): rule for rule in rules}
-    levels = [by_subject[subject] for subject in subjects if subject in by_subject]
+    levels = [by_subject[subject] for subject in subjects.items() if subject in by_subject]
     if row.allowed_models is not None:
         levels.append(
             ModelRule(

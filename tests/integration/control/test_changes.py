@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from tests.integration.control.conftest import World
 
-from aqueduct.control.allowances import Budgets, Limits, NewBudget, NewLimit, parse_amount
+from aqueduct.control.allowances import Budgets, Limits, ModelRules, NewBudget, NewLimit, NewModelRule, parse_amount
 from aqueduct.control.audit import AuditLog
 from aqueduct.control.organisations import Organisations
 from aqueduct.control.owners import NewApiToken
@@ -128,6 +128,18 @@ async def test_a_budget_that_cannot_be_is_refused(world: World, wrong: dict[str,
     wanted = msgspec.structs.replace(NewBudget(amount=parse_amount("5"), period=Period.MONTH), **wrong)
     with pytest.raises(InvalidValue):
         await Budgets(world.registry).create(SYSTEM, SubjectType.TEAM, world.ours.team.id, wanted)
+
+
+async def test_an_end_user_has_neither_budget_nor_model_rule(world: World) -> None:
+    whom = f"{world.ours.organisation.id}/*"
+    for attempt in (
+        Budgets(world.registry).create(
+            SYSTEM, SubjectType.END_USER, whom, NewBudget(amount=parse_amount("5"), period=Period.MONTH)
+        ),
+        ModelRules(world.registry).create(SYSTEM, SubjectType.END_USER, whom, NewModelRule(deny=("x",))),
+    ):
+        with pytest.raises(InvalidValue, match="service accounts and tokens"):
+            await attempt
 
 
 async def test_money_is_changed_exactly(world: World) -> None:

@@ -39,8 +39,9 @@ async def limit_everybody(world: World, tenant: Tenant) -> None:
     for amount, (kind, reference) in enumerate(subjects(tenant).items(), start=1):
         limit = NewLimit(dimension=REQUESTS, amount=amount)
         await Limits(world.registry).create(SYSTEM, kind, reference, limit)
-        budget = NewBudget(amount=Decimal(amount), period=Period.MONTH)
-        await Budgets(world.registry).create(SYSTEM, kind, reference, budget)
+        if kind is not SubjectType.END_USER:
+            budget = NewBudget(amount=Decimal(amount), period=Period.MONTH)
+            await Budgets(world.registry).create(SYSTEM, kind, reference, budget)
 
 
 def limited(principal: Principal) -> set[SubjectType]:
