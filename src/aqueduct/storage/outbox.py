@@ -109,9 +109,9 @@ def record(connection: sa.Connection, noticed: Sequence[Event], now: float) -> l
 async def is_due(connection: AsyncConnection, now: float, *, within: Collection[str]) -> bool:
     """Whether a delivery to one of these webhooks is to be tried now."""
     table = deliveries.c
-    due = sa.select(table.event_id).where(
-        table.next_attempt_at <= to_microseconds(now), table.webhook_id.in_(list(within))
-    )
+    due = sa.select(table.event_id).join(webhooks, webhooks.c.id == table.webhook_id)
+    due = due.where(table.next_attempt_at <= to_microseconds(now), table.webhook_id.in_(list(within)))
+    due = due.where(webhooks.c.is_active)
     return await connection.scalar(due.limit(1)) is not None
 
 

@@ -42,7 +42,7 @@ def test_a_mistake_in_a_file_is_one_line_with_its_place(command_line: CommandLin
 
 def test_the_gateways_own_reading_passes_what_is_declared_over(command_line: CommandLine) -> None:
     path = command_line.data_dir.parent / "aqueduct.yaml"
-    path.write_text(TEXT.replace("${MISSING}", "x").replace("ada", "${UNSET}"))
+    path.write_text(TEXT.replace("${MISSING}", "x").replace("ada", "'${UNSET}'"))
     assert "127.0.0.1:1" in command_line.output("check", "--config", str(path))
 
 
