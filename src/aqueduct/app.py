@@ -29,7 +29,7 @@ from aqueduct.counters.guard import GuardedCounters
 from aqueduct.counters.memory import MemoryCounters
 from aqueduct.counters.valkey import ValkeyCounters
 from aqueduct.domain.budget import Budget
-from aqueduct.domain.principal import ApiToken, Principal
+from aqueduct.domain.principal import Principal
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import ConfigurationError, CountersUnavailable, TokenCheckUnavailable
 from aqueduct.gateway.account import BestEffortJournal
@@ -159,7 +159,7 @@ class StoredTokens:
     def __init__(self, workspace: Workspace) -> None:
         self._store = ApiTokenStore(workspace.database, workspace.keys)
 
-    async def find(self, value: str) -> ApiToken | None:
+    async def find(self, value: str) -> Principal | None:
         """Look a value up; raise `TokenCheckUnavailable` while the database is gone."""
         try:
             return await self._store.find(value)

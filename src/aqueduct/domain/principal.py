@@ -70,10 +70,6 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return any(found in network for network in self.ip_allow_list)
 
 
-ApiToken = Principal
-"""The name by which the gateway's authenticator still calls what a token's look-up gives."""
-
-
 def compile_networks(texts: tuple[str, ...] | None) -> Networks | None:
     """Read networks such as `192.0.2.0/24`; raises `ValueError` for a text that is none."""
     return None if texts is None else tuple(ip_network(text) for text in texts)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from aqueduct.domain.principal import ApiToken, Principal
+from aqueduct.domain.principal import Principal
 from aqueduct.errors import InvalidToken, MissingToken, PermissionDenied
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.client_address import ClientAddress
@@ -29,7 +29,7 @@ class Revision(Protocol):
 class TokenStore(Protocol):
     """Where API tokens are known, by the hashes of their values."""
 
-    def find(self, value: str) -> Awaitable[ApiToken | None]:
+    def find(self, value: str) -> Awaitable[Principal | None]:
         """Look a value up in the database, whether usable or not."""
 
 
@@ -52,24 +52,24 @@ class Authenticator:
         self._revision = revision
         self._now = now
         self._seen = -1
-        self._known: dict[bytes, ApiToken | None] = {}
+        self._known: dict[bytes, Principal | None] = {}
         self._fingerprint_key = os.urandom(32)
 
     async def authenticate(self, call: Call) -> Principal:
         """Return the caller; raise `MissingToken` or `InvalidToken`, or `PermissionDenied` for the wrong place."""
         try:
             value = _read_credential(call)
-            api_token = await self._find(value)
-            if api_token is None or not api_token.is_usable(self._now()):
+            principal = await self._find(value)
+            if principal is None or not principal.is_usable(self._now()):
                 raise InvalidToken("Incorrect API token provided: it is unknown, revoked or expired.")
         except (MissingToken, InvalidToken) as error:
             REFUSED_CREDENTIALS.labels("missing" if isinstance(error, MissingToken) else "invalid").inc()
             raise
-        if api_token.ip_allow_list is not None and not api_token.may_come_from(self._client_address.of(call)):
+        if principal.ip_allow_list is not None and not principal.may_come_from(self._client_address.of(call)):
             raise PermissionDenied("This API token may not be used from this address.")
-        return api_token
+        return principal
 
-    async def _find(self, value: bytes) -> ApiToken | None:
+    async def _find(self, value: bytes) -> Principal | None:
         revision = self._revision.read()
         if revision != self._seen or len(self._known) > _MAX_CACHED:
             self._known = {}
@@ -79,8 +79,8 @@ class Authenticator:
         if fingerprint in known:
             return known[fingerprint]
         # What is read now may be newer than `revision`, never older: it goes into the cache it was started for.
-        known[fingerprint] = api_token = await self._tokens.find(value.decode("ascii"))
-        return api_token
+        known[fingerprint] = principal = await self._tokens.find(value.decode("ascii"))
+        return principal
 
 
 def _read_credential(call: Call) -> bytes:
