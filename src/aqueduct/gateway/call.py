@@ -19,9 +19,6 @@ _CLIENT_REQUEST_ID_MAX_CHARACTERS = 200
 _JSON_TYPE = b"application/json"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-HIGH_WATER_BYTES = 65_536
-"""How much of a body may wait to be read before the socket is left alone."""
-
 
 class ClientGone(Exception):
     """The client closed the connection; nobody is left to answer."""
@@ -33,14 +30,14 @@ class Call:
     `id` is our request id (UUIDv7); `started_at` is in seconds since the epoch, `started` on the monotonic clock.
     `limit_lines` are the `x-ratelimit` headers of whatever the answer will be.
     `keeps_alive` says whether the connection may serve another request after the answer, `is_chunkable` whether the
-    client knows chunks (HTTP/1.0 does not). The connection feeds the body in; the answer goes out through it.
+    client knows chunks (HTTP/1.0 does not), `unread_bytes` how much of the body waits to be read. The connection feeds
+    the body in; the answer goes out through it.
     """
 
     __slots__ = (
         "_body_bytes",
         "_body_error",
         "_body_waiter",
-        "_buffered_bytes",
         "_chunks",
         "_head",
         "_in_flight",
@@ -65,6 +62,7 @@ class Call:
         "started",
         "started_at",
         "task",
+        "unread_bytes",
     )
 
     def __init__(self, connection: "DownstreamProtocol", method: str, path: str, header_list: HeaderList) -> None:
@@ -87,7 +85,7 @@ class Call:
         self.is_answered = False
         self.has_body_ended = False
         self._chunks: list[bytes] = []
-        self._buffered_bytes = 0
+        self.unread_bytes = 0
         self._body_error: InvalidRequest | None = None
         self._body_waiter: asyncio.Future[None] | None = None
         self._body_bytes = 0
@@ -136,9 +134,7 @@ class Call:
     def feed_body(self, chunk: bytes) -> None:
         """Take a piece of the body from the connection."""
         self._chunks.append(chunk)
-        self._buffered_bytes += len(chunk)
-        if self._buffered_bytes > HIGH_WATER_BYTES:
-            self.connection.pause_reading()
+        self.unread_bytes += len(chunk)
         self._wake()
 
     def end_body(self, error: InvalidRequest | None = None) -> None:
@@ -195,9 +191,8 @@ class Call:
         if self.expects_continue:
             self.expects_continue = False
             self.connection.write(_CONTINUE)
-        if self._buffered_bytes > HIGH_WATER_BYTES:
-            self.connection.resume_reading()
-        self._buffered_bytes = 0
+        self.unread_bytes = 0
+        self.connection.resume_reading()
         self._body_waiter = asyncio.get_running_loop().create_future()
         await self._body_waiter
 

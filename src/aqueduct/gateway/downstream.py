@@ -24,6 +24,10 @@ from aqueduct.wire.errors import render
 _LINGER_SECONDS = 5.0
 _KEEP_ALIVE_SECONDS = 75.0
 _MAX_TRAILERS = 16
+_UNREAD_BYTES = 65_536
+"""How much of a body may wait to be read before the socket is left alone."""
+_AHEAD_BYTES = 65_536
+"""How much may be sent ahead: a socket that is left alone does not show that the client has left."""
 _OFFER_FIELDS = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 logger = structlog.get_logger(__name__)
@@ -58,14 +62,17 @@ class DownstreamProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_ahead",
+        "_ahead_bytes",
         "_answer",
         "_answering",
         "_chunk_bytes",
         "_connections",
         "_drain_waiters",
+        "_has_begun",
         "_head_bytes",
         "_headers",
         "_idle_since",
+        "_is_deaf",
         "_is_in_body",
         "_is_last",
         "_is_reading_paused",
@@ -74,13 +81,16 @@ class DownstreamProtocol(asyncio.Protocol):
         "_parser",
         "_parsing",
         "_receiving_since",
+        "_silent_bytes",
         "_tasks",
         "_trailers",
         "_transport",
+        "_unread_answer_bytes",
         "_unread_since",
         "_url",
         "is_unread",
         "is_writing_paused",
+        "on_undelivered",
     )
 
     def __init__(
@@ -98,9 +108,10 @@ class DownstreamProtocol(asyncio.Protocol):
         self._parsing: Call | None = None
         self._answering: Call | None = None
         self._ahead: deque[Call] = deque()
-        self._is_last = False
-        self._is_in_body = False
-        self._head_bytes = self._chunk_bytes = self._trailers = 0
+        self._is_last = self._is_deaf = False
+        self._is_in_body = self._has_begun = False
+        self._head_bytes = self._chunk_bytes = self._silent_bytes = self._trailers = 0
+        self._ahead_bytes = self._unread_answer_bytes = 0
         self._receiving_since: float | None = None
         self._unread_since: float | None = None
         self._idle_since = 0.0
@@ -108,6 +119,8 @@ class DownstreamProtocol(asyncio.Protocol):
         self._drain_waiters: list[asyncio.Future[None]] = []
         self.is_writing_paused = False
         self.is_unread = False
+        self.on_undelivered: Callable[[], None] | None = None
+        """Told when the connection ends before the client has taken the end of an answer."""
 
     @property
     def peer_address(self) -> str | None:
@@ -128,18 +141,22 @@ class DownstreamProtocol(asyncio.Protocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
-        self.resume_writing()
         self._ahead.clear()
+        undelivered = self.on_undelivered
+        self.resume_writing()
         if self._answering is not None:
             self._answering.leave()
+        if undelivered is not None:
+            undelivered()
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self._is_last and self._answering is None:
+        if self._is_deaf or (self._is_last and self._answering is None):
             return
         # An upper bound: a whole request may be among these bytes. The exact size is counted only where it matters.
         self._chunk_bytes = len(data)
         self._head_bytes += len(data)
+        self._silent_bytes += len(data)
         if self._receiving_since is None and self._answering is None:
             # Line ends before a request begin no message, and yet a client may not send them for ever.
             self._receiving_since = time.monotonic()
@@ -147,13 +164,30 @@ class DownstreamProtocol(asyncio.Protocol):
             self._feed(data)
         except httptools.HttpParserError:
             self._take_rubbish()
-        if not self._is_in_body and self._head_bytes > self._limits.max_header_bytes:
-            self._refuse(HeadersTooLarge("The request head is too large."))
+        self._check_what_arrived(len(data))
+
+    def _check_what_arrived(self, size: int) -> None:
+        """Bound what is no body: a head, chunk sizes with their extensions, trailers; and what is sent ahead."""
+        limit = self._limits.max_header_bytes
+        if self._is_in_body:
+            if self._silent_bytes > limit:
+                self._take_rubbish()
+        elif self._head_bytes > limit:
+            if self._has_begun:  # the bytes of this read that came before the head do not count
+                self._head_bytes = self._exact_head_bytes()
+            if self._head_bytes > limit:
+                self._refuse(HeadersTooLarge("The request head is too large."))
+        self._has_begun = False
+        if self._ahead:
+            self._ahead_bytes += size
+            if self._ahead_bytes > _AHEAD_BYTES:
+                self.pause_reading()
 
     @override
     def pause_writing(self) -> None:
         self.is_writing_paused = True
         self._unread_since = time.monotonic()
+        self._unread_answer_bytes = self._transport.get_write_buffer_size()
 
     @override
     def resume_writing(self) -> None:
@@ -163,6 +197,8 @@ class DownstreamProtocol(asyncio.Protocol):
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+        self.on_undelivered = None
+        self._go_on()
 
     def _feed(self, data: bytes) -> None:
         """Feed the parser; an offer of another protocol is not taken up, and the request is read as if without it.
@@ -170,20 +206,23 @@ class DownstreamProtocol(asyncio.Protocol):
         Java's client makes one with its first request, body and all, but the parser takes the body for the other
         protocol's: a parser of its own gets the same head without the offer.
         """
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            rest = data[offer.args[0] :]
-        else:
-            return
-        method = self._parser.get_method()
-        if method == b"CONNECT":
-            self._take_rubbish()
-            return
-        fields = [field for field in self._headers if field[0] not in _OFFER_FIELDS]
-        head = b"%b %b HTTP/%b\r\n" % (method, self._url, self._parser.get_http_version().encode())
-        self._parser = httptools.HttpRequestParser(self)
-        self._feed(b"%b%b\r\n%b" % (head, header_lines(fields), rest))
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                rest = data[offer.args[0] :]
+            else:
+                return
+            method = self._parser.get_method()
+            if method == b"CONNECT":
+                self._take_rubbish()
+                return
+            fields = [field for field in self._headers if field[0] not in _OFFER_FIELDS]
+            if not self._parser.should_keep_alive():
+                fields.append((b"connection", b"close"))
+            head = b"%b %b HTTP/%b\r\n" % (method, self._url, self._parser.get_http_version().encode())
+            self._parser = httptools.HttpRequestParser(self)
+            data = b"%b%b\r\n%b" % (head, header_lines(fields), rest)
 
     # What the parser tells.
 
@@ -194,8 +233,9 @@ class DownstreamProtocol(asyncio.Protocol):
         self._parsing = None
         self._receiving_since = time.monotonic()
         self._is_in_body = False
+        self._has_begun = True
         self._head_bytes = self._chunk_bytes
-        self._trailers = 0
+        self._silent_bytes = self._trailers = 0
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request's target."""
@@ -215,6 +255,7 @@ class DownstreamProtocol(asyncio.Protocol):
         if self._is_last or self._parser.should_upgrade():
             return
         self._is_in_body = True
+        self._silent_bytes = 0
         limits = self._limits
         if len(self._headers) > limits.max_header_count or (
             self._head_bytes > limits.max_header_bytes and self._exact_head_bytes() > limits.max_header_bytes
@@ -230,18 +271,20 @@ class DownstreamProtocol(asyncio.Protocol):
         call.keeps_alive = is_current and parser.should_keep_alive()
         self._is_last = not call.keeps_alive
         call.expects_continue = is_current and call.headers.get(b"expect", b"").lower() == b"100-continue"
-        if self._answering is None:
+        if self._answering is None and not self.is_writing_paused:
             self._start(call)
         else:
             self._ahead.append(call)
-            self.pause_reading()
 
     def on_body(self, body: bytes) -> None:
         """Hand a piece of the body on; after the answer it interests nobody, and is no reason to wait longer."""
+        self._silent_bytes = 0
         call = self._parsing
         if call is not None and not call.is_answered:
             self._receiving_since = time.monotonic()
             call.feed_body(body)
+            if call is self._answering and call.unread_bytes > _UNREAD_BYTES:
+                self.pause_reading()
 
     def on_message_complete(self) -> None:
         """End a request."""
@@ -250,10 +293,12 @@ class DownstreamProtocol(asyncio.Protocol):
         self._head_bytes = 0
         if self._parsing is not None:
             self._parsing.end_body()
+            if self._parsing is self._answering and not self._ahead:
+                self.resume_reading()
 
     def _take_rubbish(self) -> None:
         """Answer what is no HTTP: as the request whose body it spoils, or by itself; in its turn."""
-        self._is_last = True
+        self._is_last = self._is_deaf = True
         error = InvalidRequest("The request is not valid HTTP/1.1.")
         parsing = self._parsing
         if parsing is None or parsing.has_body_ended:
@@ -294,12 +339,16 @@ class DownstreamProtocol(asyncio.Protocol):
             self._ahead.clear()
             self._transport.close()
             return
-        if self._ahead:
+        self._idle_since = time.monotonic()
+        if self._is_in_body and not self._ahead:
+            self._receiving_since = self._idle_since
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer the next request that was sent ahead; not before the client has taken the answers it has."""
+        if self._answering is None and self._ahead and not self.is_writing_paused:
+            self._ahead_bytes = 0
             self._start(self._ahead.popleft())
-        else:
-            self._idle_since = time.monotonic()
-            if self._is_in_body:
-                self._receiving_since = self._idle_since
         if not self._ahead:
             self.resume_reading()
 
@@ -326,6 +375,8 @@ class DownstreamProtocol(asyncio.Protocol):
         """Read from the socket again."""
         if self._is_reading_paused and not self._transport.is_closing():
             self._is_reading_paused = False
+            if self._receiving_since is not None:
+                self._receiving_since = time.monotonic()  # the client could not send meanwhile
             self._transport.resume_reading()
 
     # Closing.
@@ -343,13 +394,20 @@ class DownstreamProtocol(asyncio.Protocol):
         """Close after what was written, without ending the answer; a client that does not read is cut off later."""
         self._is_last = True
         self._answering = None
+        self._ahead.clear()
         self._transport.close()
         self._loop.call_later(_LINGER_SECONDS, self._transport.abort)
 
     def close_if_stalled(self, now: float) -> None:
         """Close the connection if the client keeps us waiting: with a head or a body (slowloris), or with reading."""
+        if self.is_writing_paused:
+            left = self._transport.get_write_buffer_size()
+            if left < self._unread_answer_bytes:  # slowly, but it reads
+                self._unread_since = now
+            self._unread_answer_bytes = left
         self.is_unread = _has_waited(now, self._unread_since, self._limits.body_timeout_seconds)
-        if self.is_unread or _has_waited(now, self._receiving_since, self._receiving_limit()):
+        is_silent = not self._is_reading_paused and _has_waited(now, self._receiving_since, self._receiving_limit())
+        if self.is_unread or is_silent:
             self._receiving_since = self._unread_since = None
             self._transport.abort()
         elif self._answering is None and self._receiving_since is None and now - self._idle_since > _KEEP_ALIVE_SECONDS:
@@ -366,8 +424,7 @@ class DownstreamProtocol(asyncio.Protocol):
 
     def _refuse(self, error: RequestError) -> None:
         """Answer without the application and close; a request that is still being answered has its answer first."""
-        self._is_last = True
-        self._is_in_body = True
+        self._is_last = self._is_deaf = True
         if self._answering is not None:
             self._answering.keeps_alive = False
             self._ahead.clear()

@@ -1,6 +1,6 @@
 """Owns the answer's way to the client and the settlement, which happens once, however the request ends."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from aqueduct.domain.usage import FINISHED
 from aqueduct.gateway.account import Entry, Ledger
@@ -37,6 +37,8 @@ class Relay:
         elif call.is_congested:
             await call.drain()
         call.end(block)
+        if call.is_congested:
+            call.connection.on_undelivered = partial(self._ledger.note_undelivered, entry)
 
     def _commit(self, content_length: int | None) -> None:
         call = self._entry.call
