@@ -13,6 +13,7 @@ from aqueduct.control.teams import Teams
 from aqueduct.control.users import Users
 from aqueduct.domain.actor import Actor
 from aqueduct.domain.subject import Subject, SubjectType
+from aqueduct.errors import InvalidValue
 
 AGGREGATES: dict[SubjectType, type[Aggregate[Any]]] = {
     SubjectType.ORGANISATION: Organisations,
@@ -32,6 +33,8 @@ async def find_subject(
     """
     if kind is SubjectType.END_USER:
         organisation, _, name = reference.rpartition("/")
+        if not name or not name.isprintable():
+            raise InvalidValue("An end user is written ORGANISATION/NAME, or ORGANISATION/* for each one.")
         within = await Organisations(registry).require(connection, actor, organisation or None)
         return Subject(type=kind, id=name, organisation_id=within.id)
     found = await AGGREGATES[kind](registry).find(connection, actor, reference)

@@ -105,8 +105,9 @@ def test_end_users_of_an_organisation_are_limited_each(admin: AdminClient, tenan
     subject = {"subject_type": "end_user", "subject": f"{tenant.organisation}/*"}
     made = admin.post("/limits", {**subject, "dimension": "concurrent_requests", "amount": 1})
     assert (made["subject_id"], made["organisation_id"]) == ("*", tenant.organisation)
-    refused = admin.ask("POST", "/model_rules", {**subject, "allow": []})
-    assert refused.status == 400
+    nobody = {"subject_type": "end_user", "subject": f"{tenant.organisation}/"}
+    assert admin.status("POST", "/limits", {**nobody, "dimension": "concurrent_requests", "amount": 1}) == 400
+    assert admin.status("POST", "/model_rules", {**subject, "allow": []}) == 400
 
 
 def test_a_token_is_made_with_its_own_limits_and_budgets_or_not_at_all(admin: AdminClient, tenant: Tenant) -> None:
