@@ -137,6 +137,7 @@ class DownstreamProtocol(asyncio.Protocol):
         self._receiving_since = time.monotonic()
         if len(self._connections) > self._limits.max_connections:
             self._refuse(Overloaded("The gateway has as many connections as it may. Try again shortly."))
+            self._transport.close()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -337,12 +338,25 @@ class DownstreamProtocol(asyncio.Protocol):
         if not call.keeps_alive:
             self._is_last = True
             self._ahead.clear()
-            self._transport.close()
+            self._hang_up(is_done=call.has_body_ended)
             return
         self._idle_since = time.monotonic()
-        if self._is_in_body and not self._ahead:
+        if self._receiving_since is not None or self._is_in_body:
             self._receiving_since = self._idle_since
         self._go_on()
+
+    def _hang_up(self, *, is_done: bool) -> None:
+        """Close once all is written; where the client is still sending, listen a moment, or it would lose the answer.
+
+        A socket that closes with bytes unread resets the connection (RFC 9112, 9.6).
+        """
+        if is_done or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._transport.write_eof()
+        self._is_in_body = True
+        self._receiving_since = time.monotonic()
+        self.resume_reading()
 
     def _go_on(self) -> None:
         """Answer the next request that was sent ahead; not before the client has taken the answers it has."""
@@ -400,18 +414,23 @@ class DownstreamProtocol(asyncio.Protocol):
 
     def close_if_stalled(self, now: float) -> None:
         """Close the connection if the client keeps us waiting: with a head or a body (slowloris), or with reading."""
-        if self.is_writing_paused:
+        if self.is_writing_paused or self._transport.is_closing():
             left = self._transport.get_write_buffer_size()
-            if left < self._unread_answer_bytes:  # slowly, but it reads
+            if self._unread_since is None or left < self._unread_answer_bytes:  # slowly, but it reads
                 self._unread_since = now
             self._unread_answer_bytes = left
         self.is_unread = _has_waited(now, self._unread_since, self._limits.body_timeout_seconds)
-        is_silent = not self._is_reading_paused and _has_waited(now, self._receiving_since, self._receiving_limit())
-        if self.is_unread or is_silent:
+        if self.is_unread or self._is_silent(now):
             self._receiving_since = self._unread_since = None
             self._transport.abort()
         elif self._answering is None and self._receiving_since is None and now - self._idle_since > _KEEP_ALIVE_SECONDS:
             self._transport.close()
+
+    def _is_silent(self, now: float) -> bool:
+        """Whether the client is too slow with what we wait for: never while we do not listen, or owe it an answer."""
+        if self._is_reading_paused or (self._answering is not None and self._parsing is not self._answering):
+            return False
+        return _has_waited(now, self._receiving_since, self._receiving_limit())
 
     def _receiving_limit(self) -> float:
         """Return how long the client may take over what it is sending; over the rest of an answered body, not long."""
@@ -432,7 +451,7 @@ class DownstreamProtocol(asyncio.Protocol):
             answer = render(error)
             head = encode_head(answer.status, header_lines(answer.headers), of_length(len(answer.body)) + CLOSED)
             self._transport.write(head + answer.body)
-            self._transport.close()
+            self._hang_up(is_done=False)
 
 
 def _split_target(url: bytes) -> tuple[str, bytes]:
