@@ -179,10 +179,9 @@ class DownstreamProtocol(asyncio.Protocol):
             if self._head_bytes > limit:
                 self._refuse(HeadersTooLarge("The request head is too large."))
         self._has_begun = False
-        if self._ahead:
-            self._ahead_bytes += size
-            if self._ahead_bytes > _AHEAD_BYTES:
-                self.pause_reading()
+        if self._ahead_bytes > _AHEAD_BYTES:
+            self.pause_reading()
+        self._ahead_bytes = self._ahead_bytes + size if self._ahead else 0  # one more read is let through
 
     @override
     def pause_writing(self) -> None:
