@@ -434,3 +434,16 @@ def test_a_broken_stream_is_recorded_as_such(gateway: GatewayProcess, upstream: 
     upstream.script([*open_stream(*BEGUN), Drop()])
     record = gateway.usage(chat(gateway, stream=True).headers["x-request-id"])
     assert (record["ending"], record["is_stream"]) == ("upstream_died", True)
+
+
+def test_a_burst_larger_than_what_is_buffered_does_not_stop_the_stream(
+    gateway: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    burst = Send(chunked(b"".join([event(chunk({"content": "x" * 1000}))] * 1000)))
+    upstream.script(
+        [*open_stream(ROLE, chunk({"content": "a"})), Pause(0.2), burst, Pause(0.2), *stream_reply("b")[1:]]
+    )
+    answer = chat(gateway, stream=True)
+    assert answer.is_whole
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+    assert answer.body.count(b"x" * 1000) == 1000

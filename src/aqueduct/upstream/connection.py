@@ -220,11 +220,12 @@ class Connection(asyncio.Protocol):
         if self._is_lingering:
             self._take_last()
             return
+        if self._response.sink is not None and feed.pieces and self._pour(self._response):
+            return
         if feed.buffered > self._limits.buffer_bytes and not self.is_reading_paused:
             self.is_reading_paused = True
             self._transport.pause_reading()
-        if self._response.sink is None or not feed.pieces or not self._pour(self._response):
-            self._wake()
+        self._wake()
 
     @override
     def eof_received(self) -> None:

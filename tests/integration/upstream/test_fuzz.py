@@ -96,6 +96,16 @@ class Fuzz:
         if case.manner == "leave":
             received.append(await response.read())
             return False
+        if case.index % 2:
+
+            def take(data: bytes) -> bool:
+                received.append(data)
+                return len(received) % (case.patience + 2) > 0  # now and then, have enough for the moment
+
+            has_ended = False
+            while not has_ended:
+                has_ended = await response.flow(take)
+            return True
         while data := await response.read():
             received.append(data)
             if case.manner == "stream" and case.patience == 0:
