@@ -38,6 +38,8 @@ async def summarise(
     database: Database, *, since: float, by: Sequence[Grouping], until: float | None = None, reach: Reach = EVERYWHERE
 ) -> AsyncIterator[UsageSummary]:
     """Sum usage of whole hours from `since` on, as far as it is within reach, group by group, in constant memory."""
+    if not usage.can_reach(by, reach):
+        raise InvalidValue(f"Usage by {' and '.join(by)} is shown to administrators of the installation only.")
     async with database.reading() as connection:
         async for summary in usage.summarise(connection, since=since, until=until or latest(), by=by, reach=reach):
             yield summary

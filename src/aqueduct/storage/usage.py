@@ -135,12 +135,18 @@ def within(table: sa.Table, since: float, until: float, *, hourly: bool) -> sa.C
 
 
 def is_reached(table: sa.Table, reach: Reach) -> sa.ColumnElement[bool]:
-    """Return the condition for the rows that an actor may see: of end users all of an organisation, of targets none."""
+    """Return the condition for the rows that an actor may see; see `can_reach`."""
     if table is usage_rollups or reach.everything:
         return is_within(table, reach)
-    if table is end_user_rollups and reach.organisation_id is not None:
-        return table.c.organisation_id == reach.organisation_id
-    return sa.false()
+    return table.c.organisation_id == reach.organisation_id
+
+
+def can_reach(by: Sequence[Grouping], reach: Reach) -> bool:
+    """Whether an actor's part can be told apart: targets belong to nobody, end users to organisations alone."""
+    table = rollup_for(by)
+    if table is usage_rollups or reach.everything:
+        return True
+    return table is end_user_rollups and reach.organisation_id is not None
 
 
 async def read_token_names(connection: AsyncConnection) -> dict[str, str]:

@@ -92,12 +92,14 @@ def test_usage_is_summed_within_what_one_may_see(
     value = new_token(admin, tenant)["value"]
     request_id = ask(administered, value).headers["x-request-id"]
     administered.usage(request_id)
-    for by in ("model", "token", "day", "target"):
+    for by in ("model", "token", "day,team", "user"):
         for reader, requests in ((tenant.boss, 1), (tenant.member, 1), (tenant.lead, 0), (other_tenant.boss, 0)):
             report = admin.acting_as(reader, "usage:read").get(f"/usage?by={by}")
             assert report["total"]["requests"] == requests, (by, reader)
     boss = admin.acting_as(tenant.boss, "usage:read")
-    assert [row["key"] for row in boss.get("/usage")["data"]] == ["one"]
+    assert [row["keys"] for row in boss.get("/usage")["data"]] == [{"model": "one"}]
+    assert boss.ask("GET", "/usage?by=target").status == 400
+    assert admin.get("/usage?by=target")["total"]["requests"] >= 1
     assert boss.get("/usage?until=2020-01-01T00:00:00Z&since=2019-01-01T00:00:00Z")["data"] == []
     assert admin.get("/usage")["total"]["requests"] >= 1
     account = {"name": unique("t"), "service_account": tenant.account, "scopes": ["usage:read"]}
