@@ -54,10 +54,12 @@ class CheckedOpener:
         deadline = time.monotonic() + target.plain_timeouts.total_seconds
         held = asked = hold_to_schema(request, schema, target.structured_output)
         violation = ""
-        for _ in range(_TRIES):
+        for left in reversed(range(_TRIES)):
             timeouts = remaining(target.plain_timeouts, deadline - time.monotonic())
             answer = await self._opener.ask(asked, target, entry, timeouts)
             answer = release_content(answer, target.structured_output)
+            if left and answer.finish_reason == "length" and self._opener.limits_output(request, target):
+                continue
             bad = await violation_of(answer.contents, self._checker, schema)
             if bad is None:
                 return answer

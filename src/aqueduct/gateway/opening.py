@@ -52,6 +52,10 @@ class Opener:
         ]
         return asks[0] if len(asks) == 1 else _merge(asks)
 
+    def limits_output(self, request: Request, target: Target) -> bool:
+        """Whether the target's adapter says how long the answer may be."""
+        return self._caller.operation(request, target).limits_output(request)
+
     def flows(self, request: Request, target: Target) -> bool:
         """Whether a stream held to a JSON schema may flow before it has been checked whole."""
         return self._caller.operation(request, target).flows(request, target)

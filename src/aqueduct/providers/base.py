@@ -93,6 +93,9 @@ class Operation(Protocol):
     def calls(self, request: Request) -> Sequence[Request]:
         """Return the upstream calls that make up the request: itself, or one a choice where `n` is not native."""
 
+    def limits_output(self, request: Request) -> bool:
+        """Whether the adapter, not the client, says how long the answer may be: one that is cut is asked for again."""
+
     def flows(self, request: Request, target: Target) -> bool:
         """Whether a stream held to a JSON schema may flow to the client before it has been checked whole."""
 

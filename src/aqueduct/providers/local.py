@@ -98,6 +98,10 @@ class LocalOperation:
             for index in range(count)
         )
 
+    def limits_output(self, request: Request) -> bool:
+        """Where the client does not: the engine would go on for minutes."""
+        return request.max_output_tokens is None
+
     def flows(self, request: Request, target: Target) -> bool:
         """What an exact grammar holds may flow, unless a stop sequence may cut it."""
         if request.schema is None:

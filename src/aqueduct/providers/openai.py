@@ -142,6 +142,10 @@ class OpenAIOperation:
         """One call: `n` is native."""
         return (request,)
 
+    def limits_output(self, request: Request) -> bool:
+        """The client does, or else the model."""
+        return False
+
     def flows(self, request: Request, target: Target) -> bool:
         """A target that holds the answer to the schema itself may stream it."""
         return target.structured_output is StructuredOutput.NATIVE

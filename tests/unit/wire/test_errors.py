@@ -68,6 +68,13 @@ ROWS: list[tuple[BaseException, int, str, str | None, str | None]] = [
     (errors.Draining("m"), 503, "service_unavailable_error", "draining", None),
     (errors.JournalUnavailable("m"), 503, "service_unavailable_error", "accounting_unavailable", None),
     (errors.TokenCheckUnavailable("m"), 503, "service_unavailable_error", errors.TokenCheckUnavailable.code, None),
+    (errors.ObjectNotFound("m"), 404, "invalid_request_error", "not_found", None),
+    (errors.ObjectExists("m"), 409, "invalid_request_error", "already_exists", None),
+    (errors.RequestInProgress("m"), 409, "invalid_request_error", "request_in_progress", None),
+    (errors.ObjectChanged("m"), 412, "invalid_request_error", "precondition_failed", "If-Match"),
+    (errors.IdempotencyKeyReused("m"), 422, "invalid_request_error", "idempotency_key_reused", "Idempotency-Key"),
+    (errors.PreconditionRequired("m"), 428, "invalid_request_error", "precondition_required", "If-Match"),
+    (errors.DatabaseUnavailable("m"), 503, "service_unavailable_error", errors.DatabaseUnavailable.code, None),
     (errors.CountersUnavailable("m"), 503, "service_unavailable_error", "limits_unavailable", None),
     (AllTargetsFailed([]), 503, "service_unavailable_error", "no_target_available", None),
     (UpstreamRateLimited(SECRET), 429, "requests", "upstream_rate_limited", None),
@@ -99,7 +106,8 @@ def test_every_error_has_its_row(
     assert "secret" not in rendered["message"]
     assert "10.0.0.5" not in rendered["message"]
     assert header(error, "content-type") == "application/json"
-    assert (header(error, "retry-after") is not None) == (status in (429, 503))
+    waits = status in (429, 503) or isinstance(error, errors.RequestInProgress)
+    assert (header(error, "retry-after") is not None) == waits
 
 
 def test_every_refusal_of_the_tree_has_a_row() -> None:
