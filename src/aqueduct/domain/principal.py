@@ -58,16 +58,19 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def may_come_from(self, address: str | None) -> bool:
         """Whether a caller at this address may use the token; an address that is not known only where any may."""
-        if self.ip_allow_list is None:
-            return True
-        try:
-            found = ip_address(address or "")
-        except ValueError:
-            return False
-        # A listener for both families sees IPv4 clients as ::ffff:192.0.2.1.
-        if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-            found = found.ipv4_mapped
-        return any(found in network for network in self.ip_allow_list)
+        return self.ip_allow_list is None or is_among(address, self.ip_allow_list)
+
+
+def is_among(address: str | None, networks: Networks) -> bool:
+    """Whether an address is in one of the networks; one that is not known, or is none, never is."""
+    try:
+        found = ip_address(address or "")
+    except ValueError:
+        return False
+    # A listener for both families sees IPv4 clients as ::ffff:192.0.2.1.
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return any(found in network for network in networks)
 
 
 def compile_networks(texts: tuple[str, ...] | None) -> Networks | None:

@@ -1,10 +1,7 @@
 """Where a request comes from, also through proxies of our own."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_address
-
+from aqueduct.domain.principal import Networks, is_among
 from aqueduct.gateway.call import Call
-
-Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
 class ClientAddress:
@@ -20,13 +17,6 @@ class ClientAddress:
         if forwarded is None or not self._trusted:
             return address
         hops = [hop.strip() for hop in forwarded.decode("latin-1").split(",")]
-        while hops and self._is_trusted(address):
+        while hops and is_among(address, self._trusted):
             address = hops.pop()
         return address
-
-    def _is_trusted(self, address: str | None) -> bool:
-        try:
-            found = ip_address(address or "")
-        except ValueError:
-            return False
-        return any(found in network for network in self._trusted)
