@@ -20,7 +20,7 @@ from aqueduct.errors import ConfigurationError
 PREFIX = "AQUEDUCT_"
 MIB = 1024 * 1024
 KEY_BYTES = 32
-"""The least length of an HMAC-SHA-256 key (RFC 2104, 3: not below the hash's output)."""
+"""The length of an AES-256 key, and the least of an HMAC-SHA-256 key (RFC 2104, 3: not below the hash's output)."""
 
 # Kubernetes describes every service to every pod: AQUEDUCT_SERVICE_HOST, AQUEDUCT_PORT=tcp://… and so on.
 KUBERNETES_NAME = re.compile(
@@ -30,8 +30,8 @@ KUBERNETES_VALUE = re.compile(r"(tcp|udp|sctp)://")
 
 
 @dataclass(frozen=True)
-class HashKey:
-    """A server key for hashing API tokens, with the id that is stored beside every hash."""
+class ServerKey:
+    """A key of the server, with the id that is stored beside every hash or ciphertext made with it."""
 
     id: str
     key: bytes = field(repr=False)
@@ -39,6 +39,16 @@ class HashKey:
 
 def parse_hash_keys(text: object) -> object:
     """Parse `id:hex,id:hex`; the first key hashes new tokens, the others still recognise old ones."""
+    return parse_keys(text, KEY_BYTES, None)
+
+
+def parse_encryption_keys(text: object) -> object:
+    """Parse `id:hex,id:hex`; the first key encrypts, the others still decrypt."""
+    return parse_keys(text, KEY_BYTES, KEY_BYTES)
+
+
+def parse_keys(text: object, at_least: int, at_most: int | None) -> object:
+    """Parse `id:hex,id:hex`, each key of so many bytes; raises `ValueError` without the text, which is a secret."""
     if not isinstance(text, str):
         return text
     keys = []
@@ -48,10 +58,11 @@ def parse_hash_keys(text: object) -> object:
             key = bytes.fromhex(digits)
         except ValueError:
             key = b""
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", key_id) or len(key) < KEY_BYTES:
-            # The text itself is a secret: the message must not repeat it.
-            raise ValueError("must be `id:key` pairs parted by commas, each key at least 64 hexadecimal digits")
-        keys.append(HashKey(key_id, key))
+        is_long_enough = at_least <= len(key) and (at_most is None or len(key) <= at_most)
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", key_id) or not is_long_enough:
+            length = f"{'at least ' if at_most is None else ''}{2 * at_least} hexadecimal digits"
+            raise ValueError(f"must be `id:key` pairs parted by commas, each key {length}")
+        keys.append(ServerKey(key_id, key))
     return tuple(keys)
 
 
@@ -104,8 +115,10 @@ class Settings(BaseModel):
     """What happens to requests while usage cannot be recorded (the disk is full)."""
     retention_days: Annotated[float | None, Field(gt=0)] = None
     """How long raw usage records are kept; None keeps them for good. Their sums always stay."""
-    hash_keys: Annotated[tuple[HashKey, ...], BeforeValidator(parse_hash_keys)] = ()
+    hash_keys: Annotated[tuple[ServerKey, ...], BeforeValidator(parse_hash_keys)] = ()
     """Keys for hashing API tokens, before those of the data directory."""
+    encryption_keys: Annotated[tuple[ServerKey, ...], BeforeValidator(parse_encryption_keys)] = ()
+    """Keys for encrypting secrets in the database, before those of the data directory."""
     api_token: SecretStr | None = None
     """The token with which `aqueduct chat` calls the gateway; the gateway itself does not read it."""
 
@@ -122,7 +135,7 @@ class Settings(BaseModel):
     no_proxy: Annotated[tuple[str, ...], BeforeValidator(split_names)] = ()
 
 
-SECRETS = frozenset({"database_url", "valkey_url", "hash_keys", "api_token"})
+SECRETS = frozenset({"database_url", "valkey_url", "hash_keys", "encryption_keys", "api_token"})
 """The fields that have a `_FILE` twin and are never echoed."""
 UNPREFIXED = frozenset({"http_proxy", "https_proxy", "no_proxy"})
 """The fields that every program reads under one name, in lower case first, as curl does."""

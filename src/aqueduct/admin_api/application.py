@@ -22,6 +22,7 @@ from aqueduct.admin_api.teams import endpoints as teams
 from aqueduct.admin_api.terms import endpoints as terms
 from aqueduct.admin_api.usage import endpoints as usage
 from aqueduct.admin_api.users import endpoints as users
+from aqueduct.admin_api.webhooks import endpoints as webhooks
 from aqueduct.control.idempotency import Idempotency
 from aqueduct.control.registry import Registry
 
@@ -36,6 +37,7 @@ RESOURCES = (
     limits,
     budgets,
     terms,
+    webhooks,
     audit,
     usage,
 )

@@ -20,6 +20,8 @@ JSON_TYPE = "application/json"
 CSV_TYPE = "text/csv"
 KEPT_HEADERS = ("content-type", "etag", "location")
 REPLAYED = "idempotent-replayed"
+SHOWN_ONCE = ("value", "secret")
+"""The members that hold a credential: kept nowhere."""
 
 PARAMETER = {
     "name": IDEMPOTENCY_KEY,
@@ -86,13 +88,13 @@ async def answer_once(request: Request, key: Key, print_of_it: bytes, handle: Ha
 
 
 def without_values(body: bytes) -> bytes:
-    """Return an answer without the values of API tokens, which are never stored."""
+    """Return an answer without the values of API tokens and the secrets of webhooks, which are never stored."""
     document = msgspec.json.decode(body)
-    for item in document.get("data", (document,)):
-        if "value" in item:
-            item["value"] = None
-    stored = msgspec.json.encode(document)
-    return body if b'"value"' not in body else stored
+    items = document.get("data", (document,))
+    shown_once = [(item, name) for item in items for name in SHOWN_ONCE if name in item]
+    for item, name in shown_once:
+        item[name] = None
+    return msgspec.json.encode(document) if shown_once else body
 
 
 def require_type(request: Request, media_type: str) -> None:

@@ -36,5 +36,5 @@ def run(
         note("Nothing was changed: this was a dry run.")
     if plan.unlisted:
         note(f"Declared once, and no longer in the file: {plan.unlisted}. They stay; `--prune` deletes them.")
-    if plan.webhook_ids and not dry_run:
+    if plan.has_new_webhooks and not dry_run:
         note("New webhooks have secrets that nobody has seen: `aqueduct webhook rotate NAME` shows a new one.")

@@ -43,6 +43,6 @@ def text(value: object) -> str:
             return str(value)
 
 
-def show_instant(instant: float | None) -> str:
-    """Write an instant in UTC, to the minute."""
-    return "never" if instant is None else datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M")
+def show_instant(instant: float | None, without: str = "never") -> str:
+    """Write an instant in UTC, to the minute; `without` is what stands for none."""
+    return without if instant is None else datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%d %H:%M")

@@ -3,12 +3,11 @@
 import asyncio
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.table import Table
 
-from aqueduct.cli.printing import show_instant
-from aqueduct.cli.session import in_workspace, note, settings_for, show
+from aqueduct.cli.options import AsJson
+from aqueduct.cli.printing import show_instant, show_list
+from aqueduct.cli.session import in_workspace, note, settings_for
 from aqueduct.control.webhook_addresses import WebhookAddresses
 from aqueduct.control.webhook_sender import Answer, WebhookSender
 from aqueduct.control.webhooks import NewWebhook, Webhooks
@@ -24,7 +23,6 @@ commands = typer.Typer(help="Webhooks: who is told of events.", no_args_is_help=
 
 Named = Annotated[str, typer.Argument(metavar="NAME", help="The webhook's name or id.")]
 Events = Annotated[str | None, typer.Option(help="The events it is told of: a,b; all if left out.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @commands.command("create")
@@ -48,15 +46,16 @@ def create(
 @commands.command("list")
 def list_all(as_json: AsJson = False) -> None:
     """Show every webhook; never a secret."""
-    webhooks = in_workspace(lambda workspace: Webhooks(workspace.registry).everything(SYSTEM))
-    if as_json:
-        print(msgspec.json.format(msgspec.json.encode(webhooks)).decode())
-        return
-    table = Table("Name", "Id", "Organisation", "URL", "Events", "State")
-    for each in webhooks:
-        state = "active" if each.is_active else "off"
-        table.add_row(each.name, each.id, each.organisation_id or "all", each.url, ", ".join(each.events), state)
-    show(table)
+    found = in_workspace(lambda workspace: Webhooks(workspace.registry).everything(SYSTEM))
+    columns = {
+        "Name": lambda each: each.name,
+        "Id": lambda each: each.id,
+        "Organisation": lambda each: each.organisation_id or "all",
+        "URL": lambda each: each.url,
+        "Events": lambda each: each.events,
+        "State": lambda each: "active" if each.is_active else "off",
+    }
+    show_list(found, columns, as_json=as_json)
 
 
 @commands.command("change")
@@ -108,18 +107,17 @@ def test(name: Named) -> None:
 @commands.command("deliveries")
 def deliveries(name: Named, as_json: AsJson = False) -> None:
     """Show what was sent to a webhook of late, and what came of it."""
-    found = in_workspace(lambda workspace: Webhooks(workspace.registry).deliveries(SYSTEM, name))
-    if as_json:
-        print(msgspec.json.format(msgspec.json.encode(found)).decode())
-        return
-    table = Table("Event", "Created", "State", "Attempts", "Last answer", "Next attempt")
-    for each in found:
-        answer = each.error or ("" if each.status is None else f"status_{each.status}")
-        next_attempt = "" if each.next_attempt_at is None else show_instant(each.next_attempt_at)
-        table.add_row(
-            each.event_id, show_instant(each.created_at), each.state.value, str(each.attempts), answer, next_attempt
-        )
-    show(table)
+    page = in_workspace(lambda workspace: Webhooks(workspace.registry).deliveries(SYSTEM, name))
+    columns = {
+        "Event": lambda each: each.event.kind,
+        "Id": lambda each: each.event.id,
+        "Created": lambda each: show_instant(each.delivery.created_at),
+        "State": lambda each: each.delivery.state,
+        "Attempts": lambda each: each.delivery.attempts,
+        "Last answer": lambda each: each.delivery.error or each.delivery.status,
+        "Next attempt": lambda each: show_instant(each.delivery.next_attempt_at, ""),
+    }
+    show_list(page.items, columns, as_json=as_json)
 
 
 async def _send_test(settings: Settings, workspace: Workspace, name: str) -> Answer:

@@ -30,7 +30,7 @@ class Plan:
 
     lines: list[str] = field(default_factory=list)
     unlisted: int = 0
-    webhook_ids: list[str] = field(default_factory=list)
+    has_new_webhooks: bool = False
 
     def add(self, verb: str, kind: Kind, label: str, details: str = "") -> None:
         """Add a line."""
@@ -57,8 +57,6 @@ async def apply(
                 raise _TakenBack
     except _TakenBack:
         return plan
-    for webhook_id in plan.webhook_ids:
-        registry.webhook_secrets.make(webhook_id)
     return plan
 
 
@@ -66,6 +64,7 @@ class _Application:
     """One run over a file, in one transaction."""
 
     def __init__(self, registry: Registry, change: Change, source: Source, plan: Plan) -> None:
+        self._webhook_secrets = registry.webhook_secrets
         self._change = change
         self._source = source
         self._plan = plan
@@ -143,7 +142,8 @@ class _Application:
             raise InvalidValue(f"A value of the {aggregate.noun} is not possible: {error}.") from None
         made = await aggregate.add(self._change, made)
         if declared.kind is Kind.WEBHOOK:
-            self._plan.webhook_ids.append(made.id)
+            await self._webhook_secrets.make(self._change.connection, made.id, self._change.now)
+            self._plan.has_new_webhooks = True
         return made
 
     async def _change_to(self, declared: Declared, before: Any) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
+import msgspec
+
 from aqueduct.domain.http import Origin
 from aqueduct.errors import InvalidValue
 from aqueduct.upstream.connecting import Connector, is_host
@@ -60,16 +62,21 @@ class WebhookAddresses:
             return
         self._check(address)
 
-    async def check(self, origin: Origin) -> None:
-        """Raise `Forbidden` unless every address of the origin may be reached, `OSError` where it has none."""
+    async def settle(self, origin: Origin) -> Origin:
+        """Return the origin with the addresses to connect to, looked up once, so that what is checked is what is used.
+
+        Raises `Forbidden` unless every address may be reached, `OSError` where there is none.
+        """
         self.check_host(origin)
         if self._connector.proxy(origin) is not None:
-            return
+            return origin
         async with asyncio.timeout(RESOLUTION_SECONDS):
             loop = asyncio.get_running_loop()
             found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-        for _, _, _, _, address in found:
-            self._check(ip_address(str(address[0]).partition("%")[0]))
+        addresses = tuple(str(address[0]) for _, _, _, _, address in found)
+        for address in addresses:
+            self._check(ip_address(address.partition("%")[0]))
+        return msgspec.structs.replace(origin, addresses=addresses)
 
     def _check(self, address: IPv4Address | IPv6Address) -> None:
         plain = unmapped(address)

@@ -52,7 +52,7 @@ class WebhookSender:
         sent_at = int(time.time())
         try:
             origin, path = parse_url(webhook.url)
-            await self._addresses.check(origin)
+            origin = await self._addresses.settle(origin)
             headers = (
                 (b"content-type", b"application/json"),
                 (b"user-agent", b"aqueduct-webhooks"),

@@ -1,6 +1,9 @@
 """What can be done with webhooks: make, list, change, delete, give a new secret, try."""
 
+import dataclasses
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,15 +17,16 @@ from aqueduct.control.webhook_addresses import parse_url
 from aqueduct.control.webhook_sender import Answer, WebhookSender
 from aqueduct.domain.actor import Actor
 from aqueduct.domain.event import Event, EventKind
-from aqueduct.domain.permissions import Action
+from aqueduct.domain.permissions import EVERYWHERE, Action
 from aqueduct.domain.scopes import Kind
 from aqueduct.domain.webhook import EVERY_EVENT, Webhook
 from aqueduct.errors import InvalidValue
 from aqueduct.storage import outbox
-from aqueduct.storage.aggregates import WEBHOOKS
-from aqueduct.storage.outbox import Delivery
+from aqueduct.storage.aggregates import EVENTS, WEBHOOKS
+from aqueduct.storage.outbox import DELIVERIES, Delivery
+from aqueduct.storage.pages import Listing, Page, read_page
 
-MAX_DELIVERIES = 100
+NEWEST_FIRST = Listing(sort="-created_at")
 
 
 class NewWebhook(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +46,13 @@ class CreatedWebhook:
     secret: str = field(repr=False)
 
 
+class ToldEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event, and how far it has come on its way to one webhook."""
+
+    event: Event
+    delivery: Delivery
+
+
 class Webhooks(Aggregate[Webhook]):
     """The use cases on webhooks."""
 
@@ -59,18 +70,14 @@ class Webhooks(Aggregate[Webhook]):
             if organisation is not None:
                 found = await Organisations(self.registry).find(change.connection, actor.unscoped, organisation)
                 organisation_id = found.id
-            made = await self.add_new(change, wanted, organisation_id)
-        return CreatedWebhook(made, self.registry.webhook_secrets.make(made.id))
-
-    async def add_new(self, change: Change, wanted: NewWebhook, organisation_id: str | None) -> Webhook:
-        """Add a webhook to a transaction; it is delivered to once `webhook_secrets.make` has made its secret."""
-        made = Webhook(
-            id=new_id(self.prefix),
-            organisation_id=organisation_id,
-            created_at=change.now,
-            **msgspec.structs.asdict(wanted),
-        )
-        return await self.add(change, made)
+            made = Webhook(
+                id=new_id(self.prefix),
+                organisation_id=organisation_id,
+                created_at=change.now,
+                **msgspec.structs.asdict(wanted),
+            )
+            await self.add(change, made)
+            return await self._with_secret(change, made)
 
     async def rotate(self, actor: Actor, reference: str) -> CreatedWebhook:
         """Give a webhook a new secret; messages are signed with the old one too for a day."""
@@ -78,37 +85,34 @@ class Webhooks(Aggregate[Webhook]):
             found = await self.find(change.connection, actor, reference)
             await self.authorise(change, Action.UPDATE, found)
             await change.record("rotate", self.kind, found, found)
-        return CreatedWebhook(found, self.registry.webhook_secrets.make(found.id))
+            return await self._with_secret(change, found)
 
     async def test(self, actor: Actor, reference: str, sender: WebhookSender) -> Answer:
         """Send a message of the kind `webhook.test` now, once, and say what came of it."""
-        async with self.registry.changing(actor, taken=self.taken) as change:
-            found = await self.find(change.connection, actor, reference)
-            await self.authorise(change, Action.UPDATE, found)
-            await change.record("test", self.kind, found, found)
-        known = self.registry.webhook_secrets.known().get(found.id)
-        if known is None:
-            raise InvalidValue("The webhook's secret is not in this data directory. Give it a new one.")
-        event = Event(
-            id=f"evt_{secrets.token_hex(16)}",
-            kind=EventKind.TEST,
-            happened_at=change.now,
-            organisation_id=found.organisation_id,
-            data={"webhook_id": found.id},
-        )
-        return await sender.send(found, event, known.usable(change.now))
+        async with self._testing(actor, reference) as (change, found):
+            secret = await self.registry.webhook_secrets.find(change.connection, found.id)
+        if secret is None:
+            raise InvalidValue("The webhook has no secret yet. Give it one.")
+        return await sender.send(found, new_test(found, change.now), secret.usable(change.now))
 
-    async def deliveries(self, actor: Actor, reference: str) -> list[Delivery]:
-        """Return what was sent to a webhook of late, the newest first."""
+    async def queue_test(self, actor: Actor, reference: str) -> ToldEvent:
+        """Have a gateway send a message of the kind `webhook.test` within seconds, once; see `deliveries`."""
+        async with self._testing(actor, reference) as (change, found):
+            if not found.is_active:
+                raise InvalidValue("The webhook is switched off, and is sent nothing. Switch it on first.")
+            event = new_test(found, change.now)
+            return ToldEvent(event=event, delivery=await outbox.queue(change.connection, event, found.id))
+
+    async def deliveries(self, actor: Actor, reference: str, listing: Listing = NEWEST_FIRST) -> Page[ToldEvent]:
+        """Read one page of what was sent to a webhook of late, and is yet to be."""
         async with self.registry.database.reading() as connection:
             found = await self.find(connection, actor, reference)
-            return await outbox.latest(connection, found.id, MAX_DELIVERIES)
-
-    @override
-    async def delete(self, actor: Actor, reference: str, *, version: int | None = None) -> Webhook:
-        found = await super().delete(actor, reference, version=version)
-        self.registry.webhook_secrets.forget(found.id)
-        return found
+            listing = dataclasses.replace(listing, filters={**listing.filters, "webhook_id": found.id})
+            page = await read_page(connection, DELIVERIES, listing, EVERYWHERE, ended=None)
+            events = await EVENTS.select(connection, id=[each.event_id for each in page.items])
+        by_id = {event.id: event for event in events}
+        told = [ToldEvent(event=by_id[each.event_id], delivery=each) for each in page.items]
+        return Page(told, page.next_cursor)
 
     @override
     async def check(self, connection: AsyncConnection, item: Webhook) -> None:
@@ -119,3 +123,27 @@ class Webhooks(Aggregate[Webhook]):
             raise InvalidValue(f"There is no event `{min(unknown)[:50]}`. The events are {', '.join(sorted(known))}.")
         if not item.events:
             raise InvalidValue("A webhook is told of one kind of event at least. Switch it off to tell it of none.")
+
+    async def _with_secret(self, change: Change, webhook: Webhook) -> CreatedWebhook:
+        made = await self.registry.webhook_secrets.make(change.connection, webhook.id, change.now)
+        return CreatedWebhook(webhook, made)
+
+    @asynccontextmanager
+    async def _testing(self, actor: Actor, reference: str) -> AsyncIterator[tuple[Change, Webhook]]:
+        """Open a change in which a webhook is tried by somebody who may."""
+        async with self.registry.changing(actor, taken=self.taken) as change:
+            found = await self.find(change.connection, actor, reference)
+            await self.authorise(change, Action.UPDATE, found)
+            await change.record("test", self.kind, found, found)
+            yield change, found
+
+
+def new_test(webhook: Webhook, now: float) -> Event:
+    """Return the event that a webhook is tried with; each is another one."""
+    return Event(
+        id=f"evt_{secrets.token_hex(16)}",
+        kind=EventKind.TEST,
+        happened_at=now,
+        organisation_id=webhook.organisation_id,
+        data={"webhook_id": webhook.id},
+    )

@@ -1,18 +1,26 @@
 """What every use case needs, opened together and closed together."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from aqueduct.control.api_tokens import ApiTokens
 from aqueduct.control.registry import Registry
+from aqueduct.errors import ConfigurationError
 from aqueduct.settings import Settings
+from aqueduct.storage import api_tokens
 from aqueduct.storage.database import Database, open_database
 from aqueduct.storage.directory import PRIVATE_FILE, DataDirectory
-from aqueduct.storage.keys import KeyRing, create_keys, load_keys
+from aqueduct.storage.keys import KeyRing, create_keys, load_keys, load_vault
 from aqueduct.storage.migrate import migrate
 from aqueduct.storage.revision import Revision
-from aqueduct.storage.webhook_secrets import WebhookSecrets
+from aqueduct.storage.vault import Vault
+from aqueduct.storage.webhook_secrets import WebhookSecrets, used_key_ids
+
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,12 +30,13 @@ class Workspace:
     directory: DataDirectory
     database: Database
     keys: KeyRing
+    vault: Vault
     revision: Revision
 
     @property
     def registry(self) -> Registry:
         """Where everything that is administered is kept: each kind's use cases are made with it."""
-        return Registry(self.database, self.keys, self.revision, WebhookSecrets(self.directory))
+        return Registry(self.database, self.keys, self.revision, WebhookSecrets(self.vault))
 
     @property
     def api_tokens(self) -> ApiTokens:
@@ -53,24 +62,52 @@ async def create_workspace(settings: Settings) -> AsyncIterator[Workspace]:
     """Open the data directory for `serve`, making what is missing: directory, keys, tables."""
     directory = DataDirectory(settings.data_dir)
     directory.create()
-    if not settings.hash_keys:
+    if not (settings.hash_keys and settings.encryption_keys):
         create_keys(directory)
     if settings.database_url is None:
         # SQLite would make it readable for everyone; an empty file is a database to it.
         directory.database.touch(PRIVATE_FILE)
     async with _opened(settings, directory) as workspace:
         await migrate(workspace.database, directory)
+        await require_shared_keys(workspace, time.time())
         yield workspace
+
+
+async def require_shared_keys(workspace: Workspace, now: float) -> None:
+    """See to it that gateways on one database have their keys in common.
+
+    Raises `ConfigurationError` where none of the live API tokens would be recognised. Where it is only some of them, or
+    a webhook's secret, the log says which keys are missing: they may have been taken away on purpose.
+    """
+    async with workspace.database.reading() as connection:
+        hashed_with = await api_tokens.live_key_ids(connection, now)
+        encrypted_with = await used_key_ids(connection)
+    unknown = hashed_with - workspace.keys.ids
+    if unknown and unknown == hashed_with:
+        raise ConfigurationError(
+            f"No API token in the database would work: they are hashed with other keys ({', '.join(sorted(unknown))}) "
+            f"than this gateway has. Gateways that share a database share their keys: copy keys.json of the first one "
+            f"to {workspace.directory.keys}, or set AQUEDUCT_HASH_KEYS and AQUEDUCT_ENCRYPTION_KEYS for all of them. "
+            "If the keys are lost, close the tokens first: `aqueduct token revoke NAME`."
+        )
+    if unknown:
+        logger.warning("some API tokens cannot work here: add their keys to AQUEDUCT_HASH_KEYS", keys=sorted(unknown))
+    if unknown := encrypted_with - workspace.vault.ids:
+        logger.warning(
+            "some webhooks cannot be sent to from here: add their keys to AQUEDUCT_ENCRYPTION_KEYS",
+            keys=sorted(unknown),
+        )
 
 
 @asynccontextmanager
 async def _opened(settings: Settings, directory: DataDirectory) -> AsyncIterator[Workspace]:
     keys = load_keys(directory, settings.hash_keys)
+    vault = load_vault(directory, settings.encryption_keys)
     database = open_database(settings, directory)
     revision = Revision(directory.revision)
     try:
         await database.require_answer()
-        yield Workspace(directory, database, keys, revision)
+        yield Workspace(directory, database, keys, vault, revision)
     finally:
         revision.close()
         await database.close()

@@ -10,11 +10,16 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Scheme, host and port: what a connection is made to and a pool is keyed by."""
+    """Scheme, host and port: what a connection is made to and a pool is keyed by.
+
+    `addresses` are where to connect if that is settled already (the host was looked up, and they were found good); the
+    host is still what TLS and the `host` header name. A proxy looks hosts up by itself.
+    """
 
     scheme: str
     host: str
     port: int
+    addresses: tuple[str, ...] = ()
 
     @property
     def is_tls(self) -> bool:

@@ -47,6 +47,15 @@ async def count(connection: AsyncConnection) -> int:
     return await API_TOKENS.count(connection)
 
 
+async def live_key_ids(connection: AsyncConnection, now: float) -> set[str]:
+    """Return the ids of the keys that live tokens are hashed with."""
+    table = api_tokens.c
+    is_live = sa.and_(
+        table.revoked_at.is_(None), sa.or_(table.expires_at.is_(None), table.expires_at > to_microseconds(now))
+    )
+    return set(await connection.scalars(sa.select(table.key_id).where(is_live).distinct()))
+
+
 async def replace_value(
     connection: AsyncConnection, api_token: ApiToken, digest: Digest, *, rotated_at: float, previous_expires_at: float
 ) -> None:

@@ -19,7 +19,6 @@ class DataDirectory:
         self.path = path.expanduser().absolute()
         self.database = self.path / "aqueduct.db"
         self.keys = self.path / "keys.json"
-        self.webhook_secrets = self.path / "webhook-secrets.json"
         self.revision = self.path / "revision"
         self.journal = self.path / "journal"
         self.first_token = self.path / "first-token"

@@ -17,6 +17,7 @@ from aqueduct.storage.api_tokens import API_TOKENS
 from aqueduct.storage.instants import to_microseconds, to_seconds
 from aqueduct.storage.records import Records
 from aqueduct.storage.tables import api_tokens, deliveries, events, webhooks
+from aqueduct.storage.vault import Sealed
 
 LEASE_SECONDS = 60.0
 """For how long a claimed delivery is nobody else's: longer than an attempt; then its process is taken to be dead."""
@@ -53,10 +54,18 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 DELIVERIES = Records(deliveries, Delivery)
 
 
+class Within(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom this process delivers to: webhooks whose secrets are under these keys, but for those that are busy."""
+
+    key_ids: Collection[str]
+    busy_ids: Collection[str] = ()
+
+
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that this process is to try now; `attempts` counts this one."""
+    """A delivery that this process is to try now; `attempts` counts this one, `sealed` is the webhook's secret."""
 
     webhook: Webhook
+    sealed: Sealed
     event: Event
     attempts: int
     created_at: float
@@ -106,16 +115,23 @@ def record(connection: sa.Connection, noticed: Sequence[Event], now: float) -> l
     return fresh
 
 
-async def is_due(connection: AsyncConnection, now: float, *, within: Collection[str]) -> bool:
+async def is_due(connection: AsyncConnection, now: float, within: Within) -> bool:
     """Whether a delivery to one of these webhooks is to be tried now."""
-    table = deliveries.c
-    due = sa.select(table.event_id).join(webhooks, webhooks.c.id == table.webhook_id)
-    due = due.where(table.next_attempt_at <= to_microseconds(now), table.webhook_id.in_(list(within)))
-    due = due.where(webhooks.c.is_active)
-    return await connection.scalar(due.limit(1)) is not None
+    due = sa.select(deliveries.c.event_id).join(webhooks, webhooks.c.id == deliveries.c.webhook_id)
+    return await connection.scalar(due.where(are_due(now, within)).limit(1)) is not None
 
 
-async def claim(connection: AsyncConnection, now: float, *, within: Collection[str], limit: int) -> list[Claim]:
+def are_due(now: float, within: Within) -> sa.ColumnElement[bool]:
+    """Return the condition that a delivery, joined with its webhook, is to be tried now."""
+    return sa.and_(
+        deliveries.c.next_attempt_at <= to_microseconds(now),
+        webhooks.c.is_active,
+        webhooks.c.secret_key_id.in_(list(within.key_ids)),
+        webhooks.c.id.not_in(list(within.busy_ids)),
+    )
+
+
+async def claim(connection: AsyncConnection, now: float, within: Within, *, limit: int) -> list[Claim]:
     """Take deliveries that are due, to these webhooks, for as long as a lease; the longest due first.
 
     An attempt is counted before it is made: a process that dies in it has made one.
@@ -124,7 +140,7 @@ async def claim(connection: AsyncConnection, now: float, *, within: Collection[s
     due = (
         sa.select(table.webhook_id, table.event_id)
         .join(webhooks, webhooks.c.id == table.webhook_id)
-        .where(table.next_attempt_at <= to_microseconds(now), table.webhook_id.in_(list(within)), webhooks.c.is_active)
+        .where(are_due(now, within))
         .order_by(table.next_attempt_at)
         .limit(limit)
         .with_for_update(of=deliveries, skip_locked=True)
@@ -139,6 +155,8 @@ async def claim(connection: AsyncConnection, now: float, *, within: Collection[s
         sa.select(
             table.attempts,
             table.created_at.label("queued_at"),
+            webhooks.c.secret_key_id.label("sealed_with"),
+            webhooks.c.secret.label("sealed"),
             *(column.label(f"webhook_{column.name}") for column in WEBHOOKS.columns),
             *(column.label(f"event_{column.name}") for column in EVENTS.columns),
         )
@@ -154,6 +172,7 @@ def read_claim(row: sa.RowMapping) -> Claim:
     return Claim(
         webhook=WEBHOOKS.read(part(row, "webhook_")),
         event=EVENTS.read(part(row, "event_")),
+        sealed=Sealed(row["sealed_with"], row["sealed"]),
         attempts=row["attempts"],
         created_at=to_seconds(row["queued_at"]),
     )
@@ -195,11 +214,19 @@ async def expiring(connection: AsyncConnection, now: float) -> list[ApiToken]:
     return [API_TOKENS.read(row) for row in rows.mappings()]
 
 
-async def latest(connection: AsyncConnection, webhook_id: str, limit: int) -> list[Delivery]:
-    """Return the newest deliveries to a webhook, the newest first."""
-    statement = sa.select(*DELIVERIES.columns).where(deliveries.c.webhook_id == webhook_id)
-    statement = statement.order_by(deliveries.c.created_at.desc(), deliveries.c.event_id).limit(limit)
-    return [DELIVERIES.read(row) for row in (await connection.execute(statement)).mappings()]
+async def queue(connection: AsyncConnection, event: Event, webhook_id: str) -> Delivery:
+    """Add an event that one webhook alone is told of."""
+    await EVENTS.add(connection, event)
+    delivery = Delivery(
+        webhook_id=webhook_id,
+        event_id=event.id,
+        state=State.PENDING,
+        attempts=0,
+        created_at=event.happened_at,
+        next_attempt_at=event.happened_at,
+    )
+    await DELIVERIES.add(connection, delivery)
+    return delivery
 
 
 async def bury(connection: AsyncConnection, now: float) -> int:

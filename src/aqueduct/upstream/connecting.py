@@ -10,6 +10,7 @@ import re
 import socket
 import ssl
 from asyncio.staggered import staggered_race
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -68,7 +69,8 @@ class Connector:
         """
         proxy = self.proxy(origin)
         try:
-            sock = await self._reach(proxy.host, proxy.port) if proxy else await self._reach(origin.host, origin.port)
+            hosts = (proxy.host,) if proxy else origin.addresses or (origin.host,)
+            sock = await self._reach(hosts, proxy.port if proxy else origin.port)
             try:
                 if proxy is not None and origin.is_tls:
                     await _tunnel(sock, origin, proxy, self._limits)
@@ -91,10 +93,10 @@ class Connector:
         except OSError as error:
             raise UpstreamUnreachable(f"no connection: {_reason(error)}") from None
 
-    async def _reach(self, host: str, port: int) -> socket.socket:
+    async def _reach(self, hosts: Sequence[str], port: int) -> socket.socket:
         """Return a connected socket; addresses of both families take turns, each with a head start (RFC 8305)."""
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = [each for host in hosts for each in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         first_family = found[0][0]
         same = [entry for entry in found if entry[0] == first_family]
         other = [entry for entry in found if entry[0] != first_family]

@@ -98,6 +98,9 @@ class Transport:
         now = loop.time()
         instants = [at for route in self._routes.values() if (at := route.pool.expire(now)) is not None]
         self._sweep = loop.call_at(min(instants), self._expire) if instants else None
+        # Names are few, the addresses that a name has had may be any number.
+        for origin in [each for each, route in self._routes.items() if each.addresses and route.pool.is_empty]:
+            del self._routes[origin]
 
 
 class _Route:

@@ -35,6 +35,7 @@ from aqueduct.storage import outbox
 from aqueduct.storage.events import Events
 from aqueduct.storage.outbox import Claim, Delivery, State
 from aqueduct.storage.tables import deliveries, events, webhooks
+from aqueduct.storage.vault import CannotOpen, Sealed
 from aqueduct.upstream.options import TransportOptions
 from aqueduct.upstream.transport import Transport
 
@@ -77,7 +78,8 @@ async def make(workspace: Workspace, server: ScriptedServer, **wanted: Any) -> C
 
 
 async def sent(workspace: Workspace) -> list[Delivery]:
-    return await Webhooks(workspace.registry).deliveries(SYSTEM, "ops")
+    page = await Webhooks(workspace.registry).deliveries(SYSTEM, "ops")
+    return [each.delivery for each in page.items]
 
 
 def verify(message: bytes, secret: str) -> dict[str, Any]:
@@ -234,7 +236,8 @@ async def test_after_a_day_a_message_is_given_up(workspace: Workspace) -> None:
 )
 def test_each_wait_is_twice_the_one_before(attempts: int, retry_after: float, expected: float) -> None:
     webhook = Webhook(id="whk_1", name="x", url="https://example.com/", created_at=0.0)
-    claimed = Claim(webhook=webhook, event=DOWN, attempts=attempts, created_at=0.0)
+    sealed = Sealed("k", b"")
+    claimed = Claim(webhook=webhook, sealed=sealed, event=DOWN, attempts=attempts, created_at=0.0)
     failed = Answer(status=503, error="status_503", retry_after_seconds=retry_after)
     assert decide(claimed, failed, 100.0, 1.0).next_attempt_at == 100.0 + expected
     assert decide(claimed, Answer(status=410, error="status_410"), 100.0, 1.0).next_attempt_at is None
@@ -243,8 +246,9 @@ def test_each_wait_is_twice_the_one_before(attempts: int, retry_after: float, ex
 async def test_what_cannot_be_tried_is_given_up_after_a_day_and_forgotten_after_a_month(workspace: Workspace) -> None:
     clock = Clock()
     async with ScriptedServer(always(EMPTY_OK)) as server, delivering(workspace, clock) as (told, loop):
-        created = await make(workspace, server)
-        workspace.registry.webhook_secrets.forget(created.webhook.id)
+        await make(workspace, server)
+        async with workspace.database.writing() as connection:
+            await connection.execute(sa.update(webhooks).values(secret_key_id="lost"))
         told.emit(DOWN)
         await loop.deliver_due()
         clock.now += DAY_SECONDS + 100
@@ -296,9 +300,11 @@ async def test_tokens_about_to_expire_are_told_of(workspace: Workspace) -> None:
 async def test_a_private_address_is_reached_by_setting_only(url: str) -> None:
     origin, _ = parse_url(url)
     with pytest.raises(InvalidValue, match="AQUEDUCT_WEBHOOK_NETWORKS"):
-        await WebhookAddresses((), TransportOptions()).check(origin)
+        await WebhookAddresses((), TransportOptions()).settle(origin)
     everything = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-    await WebhookAddresses(everything, TransportOptions()).check(origin)
+    settled = await WebhookAddresses(everything, TransportOptions()).settle(origin)
+    assert settled.addresses
+    assert settled.host == origin.host
 
 
 async def test_a_message_to_a_private_address_is_not_sent(workspace: Workspace) -> None:
@@ -356,24 +362,34 @@ async def test_webhooks_are_their_organisations_own(world: World) -> None:
     assert {each.id for each in await use_cases.everything(SYSTEM)} == {everyones.webhook.id, ours.webhook.id}
 
 
-async def test_a_secret_is_in_a_private_file_and_nowhere_else(workspace: Workspace) -> None:
+async def test_a_secret_is_stored_encrypted_and_shown_once(workspace: Workspace) -> None:
     use_cases = Webhooks(workspace.registry)
     created = await use_cases.create(SYSTEM, NewWebhook(name="ops", url="https://example.com/hook"))
     rotated = await use_cases.rotate(SYSTEM, "ops")
-    path = workspace.directory.webhook_secrets
-    assert path.stat().st_mode & 0o777 == 0o600
-    known = workspace.registry.webhook_secrets.known()[created.webhook.id]
+    async with workspace.database.reading() as connection:
+        known = await workspace.registry.webhook_secrets.find(connection, created.webhook.id)
+        rows = [tuple(row) for row in await connection.execute(sa.select(webhooks))]
+    assert known is not None
     assert known.usable(time.time()) == [rotated.secret, created.secret]
     assert known.usable(time.time() + DAY_SECONDS) == [rotated.secret]
     log = msgspec.json.encode([entry async for entry in AuditLog(workspace.registry).export(SYSTEM)]).decode()
-    async with workspace.database.reading() as connection:
-        rows = [tuple(row) for row in await connection.execute(sa.select(webhooks))]
     for secret in (created.secret, rotated.secret):
         assert secret not in log
         assert secret not in repr(rows)
         assert secret not in repr((created, rotated))
-    await use_cases.delete(SYSTEM, "ops")
-    assert workspace.registry.webhook_secrets.known() == {}
+
+
+async def test_a_secret_opens_in_its_own_row_only(workspace: Workspace) -> None:
+    use_cases = Webhooks(workspace.registry)
+    one = await use_cases.create(SYSTEM, NewWebhook(name="one", url="https://example.com/"))
+    other = await use_cases.create(SYSTEM, NewWebhook(name="other", url="https://example.com/"))
+    async with workspace.database.writing() as connection:
+        stolen = sa.select(webhooks.c.secret).where(webhooks.c.id == one.webhook.id).scalar_subquery()
+        await connection.execute(
+            sa.update(webhooks).where(webhooks.c.id == other.webhook.id).values(secret=stolen.correlate(None))
+        )
+        with pytest.raises(CannotOpen, match="damaged"):
+            await workspace.registry.webhook_secrets.find(connection, other.webhook.id)
 
 
 async def test_a_deleted_webhook_is_sent_nothing_more(workspace: Workspace) -> None:

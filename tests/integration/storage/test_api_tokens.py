@@ -11,7 +11,7 @@ from aqueduct.control.workspace import Workspace, create_workspace
 from aqueduct.domain.actor import SYSTEM
 from aqueduct.domain.principal import Principal
 from aqueduct.errors import AlreadyExists, InvalidValue, NotFound
-from aqueduct.settings import HashKey, Settings
+from aqueduct.settings import ServerKey, Settings
 from aqueduct.storage.api_tokens import ApiTokenStore
 from aqueduct.storage.tables import api_tokens
 
@@ -125,7 +125,7 @@ async def test_grace_does_not_outlast_the_tokens_own_expiry(workspace: Workspace
 async def test_tokens_survive_a_rotation_of_the_server_key(settings: Settings) -> None:
     async with create_workspace(settings) as workspace:
         old = await workspace.api_tokens.create("old")
-    rotated = settings.model_copy(update={"hash_keys": (HashKey("next", b"n" * 32),)})
+    rotated = settings.model_copy(update={"hash_keys": (ServerKey("next", b"n" * 32),)})
     async with create_workspace(rotated) as workspace:
         new = await workspace.api_tokens.create("new")
         assert await find_id(workspace, old.value) == old.api_token.id

@@ -185,3 +185,28 @@ async def test_a_ca_file_without_certificates_is_refused(tmp_path: Path) -> None
     path.write_text("nothing")
     with pytest.raises(ConfigurationError, match="holds no certificate"):
         Transport(TransportOptions(tls=Tls(ca_file=str(path))))
+
+
+async def test_a_settled_address_is_connected_to_and_the_name_is_told_and_checked(
+    authority: trustme.CA, trusting: Transport
+) -> None:
+    told: list[str | None] = []
+    heads: list[bytes] = []
+    tls = context(authority, "hook.invalid")
+    tls.sni_callback = lambda _, name, __: told.append(name)
+
+    async def script(peer: Peer) -> None:
+        heads.append(await peer.request())
+        await peer.send(ok(b"{}"))
+
+    async with ScriptedServer(script, tls) as server:
+        for host in ("hook.invalid", "other.invalid"):
+            settled = Origin("https", host, server.port, ("127.0.0.1",))
+            sending = trusting.send(UpstreamRequest("POST", settled, "/", (), b"{}"), QUICK)
+            if host == "hook.invalid":
+                (await sending).close()
+                continue
+            with pytest.raises(UpstreamUnreachable, match="it is for another name"):
+                await sending
+        assert told == ["hook.invalid", "other.invalid"]
+        assert b"\r\nhost: hook.invalid:%d\r\n" % server.port in heads[0]

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from aqueduct.errors import ConfigurationError
-from aqueduct.settings import HashKey
+from aqueduct.settings import ServerKey
 from aqueduct.storage.directory import DataDirectory
 from aqueduct.storage.keys import KeyRing, create_keys, load_keys
 
-OLD, NEW = HashKey("old", b"o" * 32), HashKey("new", b"n" * 32)
+OLD, NEW = ServerKey("old", b"o" * 32), ServerKey("new", b"n" * 32)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Webhooks, the events they are told of, and each telling with its attempts.
 
-A secret is stored only encrypted, under a key of the ring and with the row's id bound to it; until that is built, both
-columns are empty and secrets are in a private file (see `webhook_secrets.py`).
+A secret is stored only encrypted, under a key of the ring and with the row's id bound to it (see `webhook_secrets.py`).
 """
 
 import sqlalchemy as sa
