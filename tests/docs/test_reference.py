@@ -12,6 +12,8 @@ from tests.docs.pages import REFERENCE, blocks, table_rows
 from tests.gateway_process import GatewayProcess
 
 from aqueduct import cli
+from aqueduct.admin_api.application import describe_application
+from aqueduct.admin_api.schemas import PREFIX
 from aqueduct.config import schema
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS
 from aqueduct.domain.model import StructuredOutput
@@ -75,6 +77,20 @@ def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
 def test_every_secret_setting_is_said_to_have_a_file_twin() -> None:
     twins = {row[0] for row in table_rows(SETTINGS, "Settings") if "`_FILE` twin" in row[2]}
     assert twins == {name.removesuffix("_FILE") for name in FILE_NAMES}
+
+
+def test_every_operation_of_the_admin_api_has_its_command_and_every_command_its_operation() -> None:
+    rows = table_rows(COMMANDS, "Commands and the admin API")
+    operations = [tuple(row[0].replace("`", "").split()) for row in rows if not row[0].startswith("none")]
+    described = {
+        (method.upper(), path.removeprefix(PREFIX))
+        for path, item in describe_application()["paths"].items()
+        for method in item
+    }
+    assert len(operations) == len(set(operations))
+    assert set(operations) == described
+    named = set(re.findall(r"aqueduct [a-z -]+[a-z]", " | ".join(row[1] for row in rows)))
+    assert named == {path for path, _ in command_paths(typer.main.get_command(cli.app))}
 
 
 def test_every_command_is_documented_with_its_options_and_no_other() -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aqueduct.domain.price import FREE, Cost, Price, cost, rates, sum_costs, to_nano
+from aqueduct.domain.money import to_nano
+from aqueduct.domain.price import FREE, Cost, Price, cost, rates, sum_costs
 from aqueduct.domain.usage import AttemptRecord
 
 LIST = {"input_tokens": Decimal(2), "cached_tokens": Decimal("0.5"), "output_tokens": Decimal(8)}
@@ -65,7 +66,7 @@ def test_an_upstream_that_reports_nonsense_pays_nobody() -> None:
 
 @pytest.mark.parametrize("amount", ["-1", "0.0000000001", "NaN", "Infinity"])
 def test_what_is_no_price_is_refused(amount: str) -> None:
-    with pytest.raises(ValueError, match="is not a price"):
+    with pytest.raises(ValueError, match="is not an amount"):
         to_nano(Decimal(amount))
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
 from aqueduct.cli.options import AsJson, SubjectOptions, parse_list, spread
 from aqueduct.cli.printing import show_list
 from aqueduct.cli.session import in_workspace, note
@@ -14,6 +15,10 @@ from aqueduct.domain.actor import SYSTEM
 from aqueduct.errors import InvalidValue
 
 commands = typer.Typer(help="Budgets: how much money may be spent in a period.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The budget's id.")]
+Alerts = Annotated[str | None, typer.Option(help="Percentages at which to tell: 50,80,100.")]
+CLEARABLE: Clearable = {"alerts": ("alert_thresholds", ())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +29,7 @@ class BudgetOptions(SubjectOptions):
     currency: Annotated[str, typer.Option(help="The currency's three letters.")] = "USD"
     time_zone: Annotated[str, typer.Option(help="Where its days, weeks and months begin.")] = "UTC"
     soft: Annotated[bool, typer.Option("--soft", help="Only tell when it is used up, refuse nothing.")] = False
-    alerts: Annotated[str | None, typer.Option(help="Percentages at which to tell: 50,80,100.")] = None
+    alerts: Alerts = None
 
     def budget(self) -> NewBudget:
         """Return the budget that is wanted."""
@@ -64,18 +69,28 @@ def list_all(as_json: AsJson = False) -> None:
     show_list(found, columns, as_json=as_json)
 
 
+commands.command("show")(show_one(Budgets, "ID"))
+
+
 @commands.command("change")
 def change(
-    budget_id: Annotated[str, typer.Argument(metavar="ID", help="The budget's id.")],
-    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="The new amount, such as 12.50.")],
+    budget_id: Id,
+    amount: Annotated[str | None, typer.Argument(metavar="AMOUNT", help="The new amount, such as 12.50.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="Where its days, weeks and months begin.")] = None,
+    hard: Annotated[bool | None, typer.Option("--hard/--soft", help="Refuse when it is used up, or only tell.")] = None,
+    alerts: Alerts = None,
+    clear: Annotated[str | None, clearing(CLEARABLE)] = None,
 ) -> None:
-    """Change a budget's amount."""
-    changed = in_workspace(lambda workspace: Budgets(workspace.registry).change(SYSTEM, budget_id, {"amount": amount}))
-    note(f"Changed {changed.id} to {changed.amount.normalize():f} {changed.currency}.")
+    """Change what is given of a budget."""
+    thresholds = None if alerts is None else parse_percentages(alerts)
+    given = {"amount": amount, "time_zone": time_zone, "is_hard": hard, "alert_thresholds": thresholds}
+    changes = changes_of(given, clear, CLEARABLE)
+    changed = in_workspace(lambda workspace: Budgets(workspace.registry).change(SYSTEM, budget_id, changes))
+    note(f"Changed {changed.id}: {changed.amount.normalize():f} {changed.currency}/{changed.period}.")
 
 
 @commands.command("delete")
-def delete(budget_id: Annotated[str, typer.Argument(metavar="ID", help="The budget's id.")]) -> None:
+def delete(budget_id: Id) -> None:
     """Take a budget away: nothing is refused for it any more."""
     gone = in_workspace(lambda workspace: Budgets(workspace.registry).delete(SYSTEM, budget_id))
     note(f"Deleted {gone.id}.")

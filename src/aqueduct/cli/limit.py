@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from aqueduct.cli.options import AsJson, LimitOptions, SubjectOptions, one_of, spread
+from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
+from aqueduct.cli.options import AsJson, LimitOptions, SubjectOptions, one_of, parse_multipliers, spread
 from aqueduct.cli.printing import show_list
 from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.allowances import Limits
@@ -16,13 +17,20 @@ from aqueduct.errors import InvalidValue
 
 commands = typer.Typer(help="Limits: how much may be used at a time; the tightest wins.", no_args_is_help=True)
 
+Id = Annotated[str, typer.Argument(metavar="ID", help="The limit's id.")]
+Model = Annotated[str | None, typer.Option(help="Only for these models: gpt-4.1 or gpt-*.")]
+Multipliers = Annotated[str | None, typer.Option(help="How many times a model counts: gpt-5=2,gpt-4*=0.5.")]
+CLEARABLE: Clearable = {"model": ("model_pattern", None), "multipliers": ("multipliers", {})}
+
 
 @dataclass(frozen=True, kw_only=True)
 class NewLimits(SubjectOptions, LimitOptions):
     """Whom to limit, and how."""
 
     end_user: Annotated[str | None, typer.Option(help="An end user of the organisation; * for each one.")] = None
-    model: Annotated[str | None, typer.Option(help="Only for these models: gpt-4.1 or gpt-*.")] = None
+    model: Model = None
+
+    multipliers: Multipliers = None
 
     def whom(self) -> tuple[SubjectType, str]:
         """Return the subject; an end user is one of an organisation."""
@@ -36,7 +44,7 @@ class NewLimits(SubjectOptions, LimitOptions):
 def create(wanted: NewLimits) -> None:
     """Limit a subject, a limit for each option given, and print their ids."""
     kind, reference = wanted.whom()
-    limits = wanted.limits(wanted.model)
+    limits = wanted.limits(wanted.model, wanted.multipliers)
     if not limits:
         raise InvalidValue("Say what is limited: --requests-per-minute, or another.")
 
@@ -59,12 +67,31 @@ def list_all(as_json: AsJson = False) -> None:
         "What": lambda each: each.dimension,
         "Amount": lambda each: f"{each.amount:,}",
         "Models": lambda each: each.model_pattern or "all",
+        "Multipliers": lambda each: [f"{model}={times:g}" for model, times in each.multipliers.items()],
     }
     show_list(found, columns, as_json=as_json)
 
 
+commands.command("show")(show_one(Limits, "ID"))
+
+
+@commands.command("change")
+def change(
+    limit_id: Id,
+    amount: Annotated[int | None, typer.Option(help="How much there may be from now on.")] = None,
+    model: Model = None,
+    multipliers: Multipliers = None,
+    clear: Annotated[str | None, clearing(CLEARABLE)] = None,
+) -> None:
+    """Change what is given of a limit."""
+    weights = None if multipliers is None else parse_multipliers(multipliers)
+    changes = changes_of({"amount": amount, "model_pattern": model, "multipliers": weights}, clear, CLEARABLE)
+    changed = in_workspace(lambda workspace: Limits(workspace.registry).change(SYSTEM, limit_id, changes))
+    note(f"Changed {changed.id}.")
+
+
 @commands.command("delete")
-def delete(limit_id: Annotated[str, typer.Argument(metavar="ID", help="The limit's id.")]) -> None:
+def delete(limit_id: Id) -> None:
     """Lift a limit."""
     gone = in_workspace(lambda workspace: Limits(workspace.registry).delete(SYSTEM, limit_id))
     note(f"Deleted {gone.id}.")

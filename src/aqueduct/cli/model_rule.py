@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
 from aqueduct.cli.options import AsJson, SubjectOptions, parse_list, spread
 from aqueduct.cli.printing import show_list
 from aqueduct.cli.session import in_workspace, note
@@ -13,13 +14,18 @@ from aqueduct.domain.actor import SYSTEM
 
 commands = typer.Typer(help="Model rules: which models may be used, by whom.", no_args_is_help=True)
 
+Id = Annotated[str, typer.Argument(metavar="ID", help="The rule's id.")]
+Allow = Annotated[str | None, typer.Option(help="Only these models: a,b or gpt-*; all if left out.")]
+Deny = Annotated[str | None, typer.Option(help="None of these, whatever is allowed.")]
+CLEARABLE: Clearable = {"allow": ("allow", None), "deny": ("deny", ())}
+
 
 @dataclass(frozen=True, kw_only=True)
 class RuleOptions(SubjectOptions):
     """Who may use what."""
 
-    allow: Annotated[str | None, typer.Option(help="Only these models: a,b or gpt-*; all if left out.")] = None
-    deny: Annotated[str | None, typer.Option(help="None of these, whatever is allowed.")] = None
+    allow: Allow = None
+    deny: Deny = None
     alone: Annotated[bool, typer.Option("--alone", help="Leave out of account what holds above.")] = False
 
 
@@ -52,8 +58,32 @@ def list_all(as_json: AsJson = False) -> None:
     show_list(found, columns, as_json=as_json)
 
 
+commands.command("show")(show_one(ModelRules, "ID"))
+
+
+@commands.command("change")
+def change(
+    rule_id: Id,
+    allow: Allow = None,
+    deny: Deny = None,
+    alone: Annotated[
+        bool | None, typer.Option("--alone/--inherit", help="Leave out of account what holds above, or not.")
+    ] = None,
+    clear: Annotated[str | None, clearing(CLEARABLE)] = None,
+) -> None:
+    """Change what is given of a rule; the lists are replaced as a whole."""
+    given = {
+        "allow": None if allow is None else parse_list(allow, "models"),
+        "deny": None if deny is None else parse_list(deny, "models"),
+        "inherits": None if alone is None else not alone,
+    }
+    changes = changes_of(given, clear, CLEARABLE)
+    changed = in_workspace(lambda workspace: ModelRules(workspace.registry).change(SYSTEM, rule_id, changes))
+    note(f"Changed {changed.id}.")
+
+
 @commands.command("delete")
-def delete(rule_id: Annotated[str, typer.Argument(metavar="ID", help="The rule's id.")]) -> None:
+def delete(rule_id: Id) -> None:
     """Take a rule away."""
     gone = in_workspace(lambda workspace: ModelRules(workspace.registry).delete(SYSTEM, rule_id))
     note(f"Deleted {gone.id}.")

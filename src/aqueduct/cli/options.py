@@ -1,6 +1,7 @@
 """Options that several commands share, as values: a dataclass whose fields are the options of a command."""
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -74,11 +75,12 @@ class LimitOptions:
     output_tokens_per_minute: Annotated[int | None, typer.Option(help="Output tokens a minute.")] = None
     concurrent_requests: Annotated[int | None, typer.Option(help="Requests at the same time.")] = None
 
-    def limits(self, model: str | None = None) -> list[NewLimit]:
+    def limits(self, model: str | None = None, multipliers: str | None = None) -> list[NewLimit]:
         """Return a limit for each dimension that was given."""
+        weights = {} if multipliers is None else parse_multipliers(multipliers)
         amounts = {dimension: getattr(self, dimension.value) for dimension in Dimension}
         return [
-            NewLimit(dimension=dimension, amount=amount, model_pattern=model)
+            NewLimit(dimension=dimension, amount=amount, model_pattern=model, multipliers=weights)
             for dimension, amount in amounts.items()
             if amount is not None
         ]
@@ -97,6 +99,17 @@ def parse_list(text: str, meaning: str) -> tuple[str, ...]:
     if not all(parts):
         raise InvalidValue(f"`{text}` is not a list of {meaning}. Write them parted by commas.")
     return parts
+
+
+def parse_multipliers(text: str) -> dict[str, float]:
+    """Read `gpt-5=2,gpt-4*=0.5`; raises `InvalidValue` for anything else."""
+    multipliers: dict[str, float] = {}
+    for part in parse_list(text, "multipliers"):
+        model, _, times = part.rpartition("=")
+        if not model or re.fullmatch(r"\d{1,7}(\.\d{1,9})?", times) is None:
+            raise InvalidValue(f"`{part[:50]}` is not a model's multiplier. Write it such as gpt-5=2 or gpt-4*=0.5.")
+        multipliers[model] = float(times)
+    return multipliers
 
 
 def budgets_of(text: str | None) -> list[NewBudget]:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
 from aqueduct.cli.options import AsJson
 from aqueduct.cli.printing import show_instant, show_list
 from aqueduct.cli.session import in_workspace, note
@@ -14,6 +15,7 @@ commands = typer.Typer(help="Organisations: tenants, apart from each other in ev
 
 Named = Annotated[str, typer.Argument(metavar="NAME", help="The organisation's name or id.")]
 Quota = Annotated[int | None, typer.Option(help="How many API tokens each of its users may have.")]
+CLEARABLE: Clearable = {"max-tokens-per-user": ("max_api_tokens_per_user", None)}
 
 
 @commands.command("create")
@@ -41,16 +43,20 @@ def list_all(as_json: AsJson = False) -> None:
     show_list(found, columns, as_json=as_json)
 
 
+commands.command("show")(show_one(Organisations))
+
+
 @commands.command("change")
 def change(
     name: Named,
     rename: Annotated[str | None, typer.Option(help="Its new name.")] = None,
     max_tokens_per_user: Quota = None,
     requires_terms: Annotated[bool | None, typer.Option(help="Whether its terms must be accepted.")] = None,
+    clear: Annotated[str | None, clearing(CLEARABLE)] = None,
 ) -> None:
     """Change what is given of an organisation."""
     given = {"name": rename, "max_api_tokens_per_user": max_tokens_per_user, "requires_terms": requires_terms}
-    changes = {field: value for field, value in given.items() if value is not None}
+    changes = changes_of(given, clear, CLEARABLE)
     changed = in_workspace(lambda workspace: Organisations(workspace.registry).change(SYSTEM, name, changes))
     note(f"Changed `{changed.name}` ({changed.id}).")
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from aqueduct.cli.objects import show_one
 from aqueduct.cli.options import AsJson
 from aqueduct.cli.printing import show_instant, show_list
 from aqueduct.cli.session import in_workspace, note
@@ -34,6 +35,16 @@ def list_all(as_json: AsJson = False) -> None:
         "Created": lambda each: show_instant(each.created_at),
     }
     show_list(found, columns, as_json=as_json)
+
+
+commands.command("show")(show_one(ServiceAccounts))
+
+
+@commands.command("rename")
+def rename(name: Named, to: Annotated[str, typer.Argument(metavar="TO", help="Its new name.")]) -> None:
+    """Give a service account another name."""
+    changed = in_workspace(lambda workspace: ServiceAccounts(workspace.registry).change(SYSTEM, name, {"name": to}))
+    note(f"Renamed to `{changed.name}` ({changed.id}).")
 
 
 @commands.command("delete")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from aqueduct.cli.objects import show_one
 from aqueduct.cli.options import AsJson, WithinOrganisation
 from aqueduct.cli.printing import show_instant, show_list
 from aqueduct.cli.session import in_workspace, note
@@ -38,6 +39,9 @@ def list_all(as_json: AsJson = False) -> None:
         "Created": lambda each: show_instant(each.created_at),
     }
     show_list(found, columns, as_json=as_json)
+
+
+commands.command("show")(show_one(Teams, "TEAM"))
 
 
 @commands.command("rename")
@@ -85,14 +89,35 @@ def add(
     note(f"Added `{user}` to `{name}` as {role.value}.")
 
 
+@commands.command("role")
+def role(
+    name: Named,
+    user: NamedUser,
+    becomes: Annotated[TeamRole, typer.Argument(metavar="ROLE", help="What the user is to be: admin or member.")],
+) -> None:
+    """Change what a user is in a team."""
+
+    async def run(workspace: Workspace) -> None:
+        membership = await find_membership(workspace, name, user)
+        await Memberships(workspace.registry).change(SYSTEM, membership, {"role": becomes.value})
+
+    in_workspace(run)
+    note(f"`{user}` is {becomes.value} of `{name}`.")
+
+
 @commands.command("remove")
 def remove(name: Named, user: NamedUser) -> None:
     """Take a user out of a team, and close the tokens by which he spent its money."""
 
     async def run(workspace: Workspace) -> None:
-        team = await Teams(workspace.registry).read(SYSTEM, name)
-        member = await Users(workspace.registry).read(SYSTEM, user, organisation_id=team.organisation_id)
-        await Memberships(workspace.registry).delete(SYSTEM, f"{team.id}/{member.id}")
+        await Memberships(workspace.registry).delete(SYSTEM, await find_membership(workspace, name, user))
 
     in_workspace(run)
     note(f"Removed `{user}` from `{name}`.")
+
+
+async def find_membership(workspace: Workspace, team: str, user: str) -> str:
+    """Return what the membership of a user in a team is called."""
+    within = await Teams(workspace.registry).read(SYSTEM, team)
+    member = await Users(workspace.registry).read(SYSTEM, user, organisation_id=within.organisation_id)
+    return f"{within.id}/{member.id}"

@@ -1,4 +1,4 @@
-"""`aqueduct token`: make, list, rotate and revoke API tokens."""
+"""`aqueduct token`: make, list, change, renew and revoke API tokens."""
 
 import csv
 import sys
@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
 from aqueduct.cli.options import AsJson, LimitOptions, budgets_of, parse_list, spread
 from aqueduct.cli.printing import show_instant, show_list
 from aqueduct.cli.session import in_workspace, note
-from aqueduct.control.api_tokens import CreatedToken
+from aqueduct.control.api_tokens import ApiTokens, CreatedToken
 from aqueduct.control.bulk import create_api_tokens
 from aqueduct.control.issuance import issue
 from aqueduct.control.owners import NewApiToken
@@ -22,6 +23,16 @@ from aqueduct.domain.api_token import ApiToken
 commands = typer.Typer(help="API tokens: what clients authenticate with.", no_args_is_help=True)
 
 Named = Annotated[str, typer.Argument(metavar="NAME", help="The token's name or id.")]
+Expires = Annotated[str | None, typer.Option(help="When it ends: 30d, 12h or 2026-12-31.")]
+Models = Annotated[str | None, typer.Option(help="The models it may use: a,b or gpt-*; all if left out.")]
+Scopes = Annotated[str | None, typer.Option(help="What it may administer: admin, or teams:read,users:write.")]
+Networks = Annotated[str | None, typer.Option(help="From where it may be used: 192.0.2.0/24,2001:db8::/32.")]
+CLEARABLE: Clearable = {
+    "expires": ("expires_at", None),
+    "models": ("allowed_models", None),
+    "scopes": ("scopes", ()),
+    "networks": ("ip_allow_list", None),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +40,14 @@ class TokenOptions(LimitOptions):
     """What is said of a new token."""
 
     name: Annotated[str, typer.Option(help="What the token is called; unique among those of its owner in use.")]
-    expires: Annotated[str | None, typer.Option(help="When it ends: 30d, 12h or 2026-12-31.")] = None
-    models: Annotated[str | None, typer.Option(help="The models it may use: a,b or gpt-*; all if left out.")] = None
+    expires: Expires = None
+    models: Models = None
     user: Annotated[str | None, typer.Option(help="Whose it is: a user's name or id.")] = None
     service_account: Annotated[str | None, typer.Option(help="Whose it is: a service account's name or id.")] = None
     team: Annotated[str | None, typer.Option(help="The one of the user's teams that it is charged to.")] = None
     budget: Annotated[str | None, typer.Option(help="What it may spend: 5.00/month; day, week, total.")] = None
-    scopes: Annotated[str | None, typer.Option(help="What it may administer: admin, or teams:read,users:write.")] = None
-    networks: Annotated[str | None, typer.Option(help="From where it may be used: 192.0.2.0/24,2001:db8::/32.")] = None
+    scopes: Scopes = None
+    networks: Networks = None
 
     def wanted(self, now: float) -> NewApiToken:
         """Return the token that is wanted."""
@@ -79,6 +90,38 @@ def list_all(as_json: AsJson = False) -> None:
     show_list(api_tokens, columns, as_json=as_json)
 
 
+commands.command("show")(show_one(ApiTokens))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenChanges:
+    """What can be changed of a token."""
+
+    name: Named
+    rename: Annotated[str | None, typer.Option(help="The new name.")] = None
+    expires: Expires = None
+    models: Models = None
+    scopes: Scopes = None
+    networks: Networks = None
+    clear: Annotated[str | None, clearing(CLEARABLE)] = None
+
+
+@commands.command("change")
+@spread
+def change(wanted: TokenChanges) -> None:
+    """Change what is given of a token; its value stays, and lists are replaced as a whole."""
+    given = {
+        "name": wanted.rename,
+        "expires_at": None if wanted.expires is None else round(parse_expiry(wanted.expires, time.time()), 6),
+        "allowed_models": None if wanted.models is None else parse_list(wanted.models, "models"),
+        "scopes": None if wanted.scopes is None else sorted(set(parse_list(wanted.scopes, "scopes"))),
+        "ip_allow_list": None if wanted.networks is None else parse_list(wanted.networks, "networks"),
+    }
+    changes = changes_of(given, wanted.clear, CLEARABLE)
+    changed = in_workspace(lambda workspace: workspace.api_tokens.change(SYSTEM, wanted.name, changes))
+    note(f"Changed `{changed.name}` ({changed.id}).")
+
+
 @commands.command("rotate")
 def rotate(
     name: Named,
@@ -88,6 +131,13 @@ def rotate(
     grace_seconds = 0.0 if grace is None else parse_duration(grace)
     created = in_workspace(lambda workspace: workspace.api_tokens.rotate(SYSTEM, name, grace_seconds=grace_seconds))
     print_value(created, "Rotated")
+
+
+@commands.command("regenerate")
+def regenerate(name: Named) -> None:
+    """Give a token a new value and print it, once; the old one, and any before it, ends at once."""
+    created = in_workspace(lambda workspace: workspace.api_tokens.regenerate(SYSTEM, name))
+    print_value(created, "Regenerated")
 
 
 @commands.command("revoke")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
 from aqueduct.cli.options import AsJson, WithinOrganisation, spread
 from aqueduct.cli.printing import show_list
 from aqueduct.cli.session import in_workspace, note
@@ -18,6 +19,7 @@ commands = typer.Typer(help="Users: people, each in one organisation.", no_args_
 Named = Annotated[str, typer.Argument(metavar="NAME", help="The user's name or id.")]
 Email = Annotated[str | None, typer.Option(help="An e-mail address, unique in the organisation.")]
 Quota = Annotated[int | None, typer.Option(help="How many API tokens the user may have.")]
+CLEARABLE: Clearable = {"email": ("email", None), "max-tokens": ("max_api_tokens", None)}
 
 
 @commands.command("create")
@@ -49,6 +51,9 @@ def list_all(as_json: AsJson = False) -> None:
     show_list(found, columns, as_json=as_json)
 
 
+commands.command("show")(show_one(Users))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Changes:
     """What can be changed of a user."""
@@ -59,6 +64,7 @@ class Changes:
     role: Annotated[Role | None, typer.Option(help="What the user may do.")] = None
     active: Annotated[bool | None, typer.Option(help="Whether the user's tokens work.")] = None
     max_tokens: Quota = None
+    clear: Annotated[str | None, clearing(CLEARABLE)] = None
 
 
 @commands.command("change")
@@ -72,7 +78,7 @@ def change(wanted: Changes) -> None:
         "is_active": wanted.active,
         "max_api_tokens": wanted.max_tokens,
     }
-    changes = {field: value for field, value in given.items() if value is not None}
+    changes = changes_of(given, wanted.clear, CLEARABLE)
     changed = in_workspace(lambda workspace: Users(workspace.registry).change(SYSTEM, wanted.name, changes))
     note(f"Changed `{changed.name}` ({changed.id}).")
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from aqueduct.cli.objects import changes_of, show_one
 from aqueduct.cli.options import AsJson
 from aqueduct.cli.printing import show_instant, show_list
 from aqueduct.cli.session import in_workspace, note, settings_for
@@ -14,7 +15,7 @@ from aqueduct.control.webhooks import NewWebhook, Webhooks
 from aqueduct.control.workspace import Workspace, open_workspace
 from aqueduct.domain.actor import SYSTEM
 from aqueduct.domain.webhook import EVERY_EVENT
-from aqueduct.errors import ControlError, InvalidValue
+from aqueduct.errors import ControlError
 from aqueduct.settings import Settings
 from aqueduct.upstream.options import transport_options
 from aqueduct.upstream.transport import Transport
@@ -58,18 +59,20 @@ def list_all(as_json: AsJson = False) -> None:
     show_list(found, columns, as_json=as_json)
 
 
+commands.command("show")(show_one(Webhooks))
+
+
 @commands.command("change")
 def change(
     name: Named,
+    rename: Annotated[str | None, typer.Option(help="The new name.")] = None,
     url: Annotated[str | None, typer.Option(help="Where messages are sent from now on.")] = None,
     events: Events = None,
     active: Annotated[bool | None, typer.Option("--active/--inactive", help="Switch it on or off.")] = None,
 ) -> None:
     """Change what a webhook is told, or where."""
-    given = {"url": url, "events": None if events is None else parse_events(events), "is_active": active}
-    changes = {key: value for key, value in given.items() if value is not None}
-    if not changes:
-        raise InvalidValue("There is nothing to change. Say what is to be: --url, --events, --active or --inactive.")
+    kinds = None if events is None else parse_events(events)
+    changes = changes_of({"name": rename, "url": url, "events": kinds, "is_active": active}, None, {})
     changed = in_workspace(lambda workspace: Webhooks(workspace.registry).change(SYSTEM, name, changes))
     note(f"Changed `{changed.name}` ({changed.id}).")
 

@@ -10,7 +10,8 @@ from genai_prices import types
 from genai_prices.data_snapshot import get_snapshot
 
 from aqueduct.config.price_book import Question
-from aqueduct.domain.price import Price, rates, to_nano
+from aqueduct.domain.money import to_nano
+from aqueduct.domain.price import Price, rates
 
 UNITS = {
     "input_mtok": "input_tokens",

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from aqueduct.config.load import Source
 from aqueduct.config.schema import PriceNode
-from aqueduct.domain.price import Price, rates, to_nano
+from aqueduct.domain.money import to_nano
+from aqueduct.domain.price import Price, rates
 
 UNITS = {
     "input_per_million": "input_tokens",

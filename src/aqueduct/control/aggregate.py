@@ -1,12 +1,13 @@
 """What can be done with every kind of object: list, read, change, delete; each kind adds how it is made."""
 
-import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aqueduct.control.paging import every
 from aqueduct.control.registry import Change, Registry
 from aqueduct.domain.actor import Actor
 from aqueduct.domain.identity import Rank
@@ -45,12 +46,7 @@ class Aggregate(Generic[Item]):
 
     async def everything(self, actor: Actor, listing: Listing = EVERYTHING) -> list[Item]:
         """Read all pages of a list."""
-        page = await self.page(actor, listing)
-        items = list(page.items)
-        while page.next_cursor is not None:
-            page = await self.page(actor, dataclasses.replace(listing, cursor=page.next_cursor))
-            items += page.items
-        return items
+        return [item async for item in every(partial(self.page, actor), listing)]
 
     async def read(self, actor: Actor, reference: str, *, organisation_id: str | None = None) -> Item:
         """Read one; `organisation_id` says where a name is looked for, when several organisations may have it."""

@@ -15,10 +15,11 @@ from aqueduct.control.patterns import check_patterns
 from aqueduct.control.registry import Change, new_id
 from aqueduct.control.subjects import find_subject
 from aqueduct.domain.actor import Actor
-from aqueduct.domain.budget import MAX_AMOUNT, Budget, Period, to_nano
+from aqueduct.domain.budget import Budget, Period
 from aqueduct.domain.identity import Rank
 from aqueduct.domain.limit import Dimension, Limit
 from aqueduct.domain.model_rules import ModelRule
+from aqueduct.domain.money import MAX_AMOUNT, to_nano
 from aqueduct.domain.permissions import rank_on
 from aqueduct.domain.scopes import Kind
 from aqueduct.domain.subject import Subject, Subjected, SubjectType

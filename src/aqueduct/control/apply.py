@@ -14,7 +14,7 @@ from aqueduct.control.declared import Declared, Reading
 from aqueduct.control.placing import AGGREGATES, Place, place_of
 from aqueduct.control.registry import Change, Registry, new_id
 from aqueduct.domain.actor import Actor
-from aqueduct.domain.event import plain
+from aqueduct.domain.money import plain
 from aqueduct.domain.permissions import Action
 from aqueduct.domain.scopes import Kind
 from aqueduct.errors import AlreadyExists, ControlError, InvalidValue

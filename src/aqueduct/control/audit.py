@@ -1,8 +1,9 @@
 """What can be learned of the audit log; nothing in it can be changed."""
 
-import dataclasses
 from collections.abc import AsyncIterator
+from functools import partial
 
+from aqueduct.control.paging import every
 from aqueduct.control.registry import Registry
 from aqueduct.domain.actor import Actor
 from aqueduct.domain.audit import AuditEntry
@@ -26,12 +27,6 @@ class AuditLog:
         async with self.registry.database.reading() as connection:
             return await read_page(connection, AUDIT_LOG, listing, reach(actor, Kind.AUDIT), ended=None)
 
-    async def export(self, actor: Actor, listing: Listing = IN_ORDER) -> AsyncIterator[AuditEntry]:
+    def export(self, actor: Actor, listing: Listing = IN_ORDER) -> AsyncIterator[AuditEntry]:
         """Yield every entry that the actor may see, the oldest first, a page in memory at a time."""
-        while True:
-            page = await self.page(actor, listing)
-            for entry in page.items:
-                yield entry
-            if page.next_cursor is None:
-                return
-            listing = dataclasses.replace(listing, cursor=page.next_cursor)
+        return every(partial(self.page, actor), listing)

@@ -1,9 +1,12 @@
 """What can be done with terms of service: publish a version, read what is in force, accept it."""
 
+from functools import partial
+
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aqueduct.control.organisations import Organisations
+from aqueduct.control.paging import every
 from aqueduct.control.registry import Registry, new_id
 from aqueduct.domain.actor import Actor
 from aqueduct.domain.permissions import Action, Resource, may, reach
@@ -61,6 +64,10 @@ class TermsOfService:
         """Read one page of the versions that the actor may see."""
         async with self.registry.database.reading() as connection:
             return await read_page(connection, TERMS, listing, reach(actor, Kind.TERMS), ended=None)
+
+    async def everything(self, actor: Actor, listing: Listing = NEWEST_FIRST) -> list[Terms]:
+        """Read all pages of a list."""
+        return [terms async for terms in every(partial(self.page, actor), listing)]
 
     async def read(self, actor: Actor, terms_id: str) -> Terms:
         """Read one version, in force or not."""

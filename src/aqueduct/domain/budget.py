@@ -3,13 +3,8 @@
 import enum
 from decimal import Decimal
 
+from aqueduct.domain.money import from_nano
 from aqueduct.domain.subject import Subjected
-
-NANO = 1_000_000_000
-"""How many of the units that counters and tables hold make one unit of a currency."""
-
-MAX_AMOUNT = Decimal(1_000_000_000)
-"""What fits, with room for a sum, into an integer of 64 bits of nano-units."""
 
 
 class Period(enum.StrEnum):
@@ -38,14 +33,4 @@ class Budget(Subjected, frozen=True, kw_only=True):
     @property
     def amount(self) -> Decimal:
         """The amount, exactly, in units of the currency."""
-        return Decimal(self.amount_nano).scaleb(-9)
-
-
-def to_nano(amount: Decimal) -> int:
-    """Return an amount in nano-units; raises `ValueError` where that is no whole number or too large."""
-    if not amount.is_finite() or not abs(amount) <= MAX_AMOUNT:
-        raise ValueError("the amount is too large")
-    nano = amount.scaleb(9)
-    if nano != nano.to_integral_value():
-        raise ValueError("the amount has more than nine decimal places")
-    return int(nano)
+        return from_nano(self.amount_nano)

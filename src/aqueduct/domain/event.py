@@ -13,6 +13,7 @@ import msgspec
 
 from aqueduct.domain.api_token import ApiToken
 from aqueduct.domain.budget import Budget
+from aqueduct.domain.money import plain
 
 DAY_SECONDS = 86_400
 EXPIRY_NOTICE_DAYS = (1, 7)
@@ -132,9 +133,3 @@ def config_refused_event(file: str, line: int | None, *, now: float) -> Event:
         happened_at=now,
         data={"file": file, "line": line},
     )
-
-
-def plain(amount_nano: int) -> str:
-    """Write nano-units as an exact amount, without trailing zeros: `12.5`."""
-    whole, rest = divmod(amount_nano, 1_000_000_000)
-    return f"{whole}.{rest:09}".rstrip("0").rstrip(".")

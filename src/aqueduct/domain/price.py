@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from aqueduct.domain.money import to_nano
 from aqueduct.domain.usage import CONTAINED_IN, AttemptRecord, Units
 
-NANO = 1_000_000_000
 MILLION = 1_000_000
 
 Rates = tuple[tuple[str, int], ...]
@@ -58,14 +58,6 @@ def rates(per_million: Mapping[str, Decimal]) -> Rates:
     nano = {unit: to_nano(price) for unit, price in per_million.items()}
     differences = ((unit, price - nano.get(CONTAINED_IN.get(unit, ""), 0)) for unit, price in nano.items())
     return tuple((unit, difference) for unit, difference in differences if difference)
-
-
-def to_nano(amount: Decimal) -> int:
-    """Return an amount in billionths; raises `ValueError` unless it is a whole number of them, and not negative."""
-    scaled = amount.scaleb(9)
-    if not scaled.is_finite() or scaled != scaled.to_integral_value() or scaled < 0:
-        raise ValueError(f"{amount} is not a price: it must not be negative, and have at most nine decimals")
-    return int(scaled)
 
 
 def cost(units: Units, prices: Sequence[Price], at: float) -> Cost | None:

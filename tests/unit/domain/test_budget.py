@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aqueduct.domain.budget import Budget, Period, to_nano
+from aqueduct.domain.budget import Budget, Period
+from aqueduct.domain.money import to_nano
 from aqueduct.domain.subject import SubjectType
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from aqueduct.domain.api_token import ApiToken
-from aqueduct.domain.budget import NANO, Budget, Period
+from aqueduct.domain.budget import Budget, Period
 from aqueduct.domain.event import (
     DAY_SECONDS,
     Event,
@@ -16,9 +16,9 @@ from aqueduct.domain.event import (
     budget_events,
     config_refused_event,
     expiry_event,
-    plain,
     target_down_event,
 )
+from aqueduct.domain.money import NANO, plain
 from aqueduct.domain.subject import SubjectType
 from aqueduct.domain.webhook import SECRET_PREFIX, Webhook, payload, signature
 

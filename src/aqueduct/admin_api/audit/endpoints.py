@@ -29,7 +29,7 @@ async def list_audit(desk: Reading, query: Annotated[AuditQuery, Query()]) -> Li
 async def export_audit(desk: Reading, query: Annotated[AuditExport, Query()]) -> StreamingResponse:
     """Stream every change that you may see, the oldest first, as JSON Lines or CSV."""
     filters = query.model_dump(exclude={"format"}, exclude_none=True)
-    listing = Listing(filters=filters, sort=IN_ORDER.sort, size=IN_ORDER.size)
+    listing = query.within(Listing(filters=filters, sort=IN_ORDER.sort, size=IN_ORDER.size))
     entries = AuditLog(desk.registry).export(desk.actor, listing)
     if query.format == "csv":
         return StreamingResponse(write_csv(entries), media_type=CSV)

@@ -1,10 +1,13 @@
 """The audit log as it is shown."""
 
-from typing import Any, Literal
+import dataclasses
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+from typing_extensions import override
 
-from aqueduct.admin_api.schemas import PageQuery, ShownInstant, Text, View
+from aqueduct.admin_api.schemas import Instant, PageQuery, ShownInstant, Text, View
+from aqueduct.storage.pages import Listing
 
 
 class AuditView(View):
@@ -25,19 +28,31 @@ class AuditView(View):
 
 
 class AuditFilters(BaseModel):
-    """What entries are about."""
+    """What entries are about, and when it happened."""
 
     actor_id: Text | None = None
     action: Text | None = None
     object_type: Text | None = None
     object_id: Text | None = None
     organisation_id: Text | None = None
+    since: Annotated[Instant | None, Field(description="The earliest.")] = None
+    until: Annotated[Instant | None, Field(description="The end: what happened before it.")] = None
+
+    def within(self, listing: Listing) -> Listing:
+        """Return a listing narrowed to the time that is asked for."""
+        since, until = (None if at is None else at.timestamp() for at in (self.since, self.until))
+        filters = {name: value for name, value in listing.filters.items() if name not in ("since", "until")}
+        return dataclasses.replace(listing, filters=filters, since=since, until=until)
 
 
 class AuditQuery(PageQuery, AuditFilters):
     """Which entries are wanted."""
 
     sort: Literal["happened_at", "-happened_at"] = "-happened_at"
+
+    @override
+    def listing(self) -> Listing:
+        return self.within(super().listing())
 
 
 class AuditExport(AuditFilters):
