@@ -1,4 +1,9 @@
-"""What an endpoint works with: who asks, the use cases, and versions as ETags."""
+"""What an endpoint works with: who asks, the use cases, and versions as ETags.
+
+What all resources have in common is said here, once. Their endpoints are alike in shape all the same: FastAPI reads the
+path, the query, the body and the description off each function's own signature and docstring. Functions made for a
+resource would have to have their signatures put together at run time, past the type checker, to save a line each.
+"""
 
 import re
 from dataclasses import dataclass

@@ -17,6 +17,7 @@ from aqueduct.control.webhook_addresses import parse_url
 from aqueduct.control.webhook_sender import Answer, WebhookSender
 from aqueduct.domain.actor import Actor
 from aqueduct.domain.event import Event, EventKind
+from aqueduct.domain.identity import Role
 from aqueduct.domain.permissions import EVERYWHERE, Action
 from aqueduct.domain.scopes import Kind
 from aqueduct.domain.webhook import EVERY_EVENT, Webhook
@@ -64,9 +65,12 @@ class Webhooks(Aggregate[Webhook]):
     ended = None
 
     async def create(self, actor: Actor, wanted: NewWebhook, *, organisation: str | None = None) -> CreatedWebhook:
-        """Make a webhook with a secret of its own, of an organisation, or else of the actor's own or of everything."""
+        """Make a webhook with a secret of its own.
+
+        Without an organisation it is an administrator's for everything, and anybody else's for his own organisation.
+        """
         async with self.registry.changing(actor, taken=self.taken) as change:
-            organisation_id = actor.organisation_id
+            organisation_id = None if actor.role is Role.ADMIN else actor.organisation_id
             if organisation is not None:
                 found = await Organisations(self.registry).find(change.connection, actor.unscoped, organisation)
                 organisation_id = found.id

@@ -62,8 +62,7 @@ async def create_workspace(settings: Settings) -> AsyncIterator[Workspace]:
     """Open the data directory for `serve`, making what is missing: directory, keys, tables."""
     directory = DataDirectory(settings.data_dir)
     directory.create()
-    if not (settings.hash_keys and settings.encryption_keys):
-        create_keys(directory)
+    create_keys(directory, hashes=not settings.hash_keys, encrypts=not settings.encryption_keys)
     if settings.database_url is None:
         # SQLite would make it readable for everyone; an empty file is a database to it.
         directory.database.touch(PRIVATE_FILE)

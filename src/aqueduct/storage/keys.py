@@ -57,14 +57,14 @@ class KeyRing:
         return [(key.id, hmac.digest(key.key, value.encode(), "sha256")) for key in self._keys]
 
 
-def create_keys(directory: DataDirectory) -> None:
-    """Put a random key of each use into `keys.json`, unless it has one."""
+def create_keys(directory: DataDirectory, *, hashes: bool = True, encrypts: bool = True) -> None:
+    """Put a random key of each use that is wanted into `keys.json`, unless it has one."""
     with exclusive_lock(directory.lock_file):
         stored = read_keys(directory)
-        if stored.hash and stored.encryption:
-            return
-        made = KeyFile(stored.hash or [new_key("k")], stored.encryption or [new_key("e")])
-        write_private(directory.keys, msgspec.json.encode(made))
+        hash_keys = stored.hash or [new_key("k")] * hashes
+        encryption_keys = stored.encryption or [new_key("e")] * encrypts
+        if hash_keys != stored.hash or encryption_keys != stored.encryption:
+            write_private(directory.keys, msgspec.json.encode(KeyFile(hash_keys, encryption_keys)))
 
 
 def new_key(prefix: str) -> StoredKey:

@@ -12,7 +12,8 @@ from tests.gateway_process import GatewayProcess
 @pytest.fixture(scope="session")
 def administered(tmp_path_factory: pytest.TempPathFactory, config: str) -> Iterator[GatewayProcess]:
     """A gateway in front of the scripted upstreams that only these tests administer."""
-    with GatewayProcess(tmp_path_factory.mktemp("administered"), config) as process:
+    settings = {"AQUEDUCT_WEBHOOK_NETWORKS": "127.0.0.0/8"}
+    with GatewayProcess(tmp_path_factory.mktemp("administered"), config, settings) as process:
         yield process
 
 

@@ -147,6 +147,10 @@ def test_the_audit_log_is_exported_as_it_is_listed(admin: AdminClient, tenant: T
     assert len(listed) == 8
     assert b"[" + b",".join(exported.body.splitlines()) + b"]" != b"[]"
     assert [entry["id"] for entry in listed] == [line.split(b'"')[3].decode() for line in exported.body.splitlines()]
+    third = listed[2]["happened_at"]
+    assert listed[2:] == admin.everything(f"/audit?{about}&sort=happened_at&since={third}")
+    assert listed[:2] == admin.everything(f"/audit?{about}&sort=happened_at&until={third}")
+    assert len(admin.ask("GET", f"/audit/export?{about}&since={third}").body.splitlines()) == 6
     lines = admin.ask("GET", f"/audit/export?{about}&format=csv").body.decode().split("\r\n")
     assert lines[0].startswith("id,happened_at,actor_kind")
     assert [line.split(",")[0] for line in lines[1:-1]] == [entry["id"] for entry in listed]

@@ -48,7 +48,7 @@ class WebhookMade(WebhookView):
 
 
 class NewWebhookBody(Body):
-    """A webhook that is to be made; without an organisation in your own, or (an administrator's) of everything."""
+    """A webhook that is to be made; without an organisation of your own one, or (an administrator's) of everything."""
 
     name: Text
     url: Url
