@@ -123,9 +123,11 @@ async def test_everything_is_made_as_it_is_declared_and_a_second_time_nothing(wo
     assert (limits["*"].subject_type, limits["*"].organisation_id) == ("end_user", organisation.id)
     rules = {each.subject_id: each for each in await ModelRules(registry).everything(SYSTEM)}
     assert (rules[team.id].allow, rules[organisation.id].allow) == (("gpt-*",), None)
-    (webhook,) = await Webhooks(registry).everything(SYSTEM)
+    webhooks = await Webhooks(registry).everything(SYSTEM)
+    assert webhooks
     async with workspace.database.reading() as connection:
-        assert await registry.webhook_secrets.find(connection, webhook.id) is not None
+        for webhook in webhooks:
+            assert await registry.webhook_secrets.find(connection, webhook.id) is not None
 
 
 async def test_a_dry_run_says_the_same_and_changes_nothing(workspace: Workspace) -> None:

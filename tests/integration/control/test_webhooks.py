@@ -194,14 +194,18 @@ async def test_who_runs_is_told_at_once_and_a_receiver_that_stalls_keeps_nobody_
         await peer.request()
         await peer.wait_closed()
 
-    async with ScriptedServer(stall) as bad, ScriptedServer(accept) as good, delivering(workspace) as (told, loop):
+    async with (
+        ScriptedServer(stall) as bad,
+        ScriptedServer(accept) as good,
+        delivering(workspace, stalled_seconds=60.0) as (told, loop),
+    ):
         for number in range(3):
             url = f"http://127.0.0.1:{bad.port}/"
             await Webhooks(workspace.registry).create(SYSTEM, NewWebhook(name=f"bad {number}", url=url))
         await make(workspace, good)
         running = asyncio.create_task(loop.run())
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 for number in range(6):
                     told.emit(target_down_event(f"t{number}", "openai", "gpt", code="x", now=NOW))
                     await received.get()
