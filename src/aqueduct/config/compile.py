@@ -14,7 +14,7 @@ from aqueduct.config.load import Source
 from aqueduct.config.prices import compile_prices
 from aqueduct.config.schema import Document, ModelNode, ProviderNode, TargetNode, TimeoutsNode
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
-from aqueduct.domain.model import EMBEDDED_MODEL, Model, Provider, Target
+from aqueduct.domain.model import EMBEDDED_MODEL, Model, Provider, StructuredOutput, Target
 from aqueduct.domain.price import FREE, Price
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
 
@@ -24,6 +24,8 @@ _FORBIDDEN_HEADERS = frozenset(
 )
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PORTS = {"http": 80, "https": 443}
+_OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}")
+"""An option may become part of a host, a path or a query."""
 
 
 class KindRules(Protocol):
@@ -36,6 +38,18 @@ class KindRules(Protocol):
     @property
     def needs_base_url(self) -> bool:
         """Whether it is reached over HTTP; otherwise its models are files."""
+
+    @property
+    def options(self) -> Mapping[str, str | None]:
+        """What a provider may say of itself; None where it must."""
+
+    @property
+    def credentials(self) -> frozenset[str]:
+        """The names of the secrets it takes beside the key."""
+
+    @property
+    def structured_output(self) -> StructuredOutput:
+        """How its targets are held to a JSON schema where the config does not say."""
 
 
 Kinds = Mapping[str, KindRules]
@@ -130,9 +144,10 @@ class _Compiler:
         if kind is None:
             raise self._source.error(f"{path}.kind", _unknown("kind", node.kind, self._kinds))
         origin, base_path = None, ""
+        options = self._options(node, kind, path)
         if kind.needs_base_url:
-            base_url = node.base_url or kind.default_base_url
-            if base_url is None:
+            base_url = node.base_url or (kind.default_base_url and kind.default_base_url.format_map(options))
+            if not base_url:
                 raise self._source.error(path, f"a provider of kind '{node.kind}' needs a base_url")
             origin, base_path = self._read_base_url(base_url, f"{path}.base_url")
         self._check_headers(node, path)
@@ -144,7 +159,27 @@ class _Compiler:
             api_key=node.api_key or None,
             headers=tuple(node.headers.items()),
             governed_fields=frozenset(node.allow_fields),
+            drop_fields=frozenset(node.drop_fields),
+            options=options,
+            credentials=node.credentials,
         )
+
+    def _options(self, node: ProviderNode, kind: KindRules, path: str) -> dict[str, str]:
+        """Return the provider's options over those of its kind; names and characters checked."""
+        for member, given, known in (
+            ("options", node.options, kind.options.keys()),
+            ("credentials", node.credentials, kind.credentials),
+        ):
+            for name in given:
+                if name not in known:
+                    raise self._source.error(f"{path}.{member}.{name}", _unknown(member[:-1], name, known))
+        options = {**kind.options, **node.options}
+        for name, value in options.items():
+            if value is None:
+                raise self._source.error(path, f"a provider of kind '{node.kind}' needs the option '{name}'")
+            if not _OPTION.fullmatch(value):
+                raise self._source.error(f"{path}.options.{name}", f"the option '{name}' holds characters it cannot")
+        return {name: value for name, value in options.items() if value is not None}
 
     def _check_headers(self, node: ProviderNode, path: str) -> None:
         if node.api_key and not (node.api_key.isascii() and node.api_key.isprintable()):
@@ -195,7 +230,9 @@ class _Compiler:
             provider=provider,
             model=node.model or model.name,
             priority=node.priority,
-            structured_output=node.structured_output or nodes[node.provider].structured_output,
+            structured_output=node.structured_output
+            or nodes[node.provider].structured_output
+            or self._kinds[provider.kind].structured_output,
             plain_timeouts=_timeouts(PLAIN_TIMEOUTS, model.timeouts, node.timeouts),
             stream_timeouts=_timeouts(STREAM_TIMEOUTS, model.timeouts, node.timeouts),
             model_path=node.model_path,

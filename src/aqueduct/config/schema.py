@@ -37,7 +37,10 @@ class ProviderNode(_Node, frozen=True):
     api_key: str | None = None
     headers: dict[str, str] = {}
     allow_fields: list[str] = []
-    structured_output: StructuredOutput = StructuredOutput.NATIVE
+    drop_fields: list[str] = []
+    options: dict[str, str] = {}
+    credentials: dict[str, str] = {}
+    structured_output: StructuredOutput | None = None
 
 
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]

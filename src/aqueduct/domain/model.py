@@ -4,6 +4,7 @@ Providers and targets are compared by identity: a reload makes new ones, and wha
 """
 
 import enum
+from collections.abc import Mapping
 
 import msgspec
 from typing_extensions import override
@@ -30,7 +31,10 @@ class StructuredOutput(enum.Enum):
 class Provider(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A place that serves models: where it is, what it speaks and the credential for it.
 
-    `governed_fields` are the request fields choosing a model, a price or a retention that this provider may be sent.
+    `governed_fields` are the request fields choosing a model, a price or a retention that this provider may be sent,
+    `drop_fields` those that are left out, though their loss may change the answer. `options` say where in
+    the provider it is (region, project, API version), `credentials` are what a signer needs beyond the key; both by
+    name, as the kind defines them.
     """
 
     name: str
@@ -40,11 +44,21 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     api_key: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     governed_fields: frozenset[str] = frozenset()
+    drop_fields: frozenset[str] = frozenset()
+    options: Mapping[str, str] = {}
+    credentials: Mapping[str, str] = {}
 
     @property
     def confidential(self) -> tuple[str, ...]:
-        """What no client may read: the credential, the values of headers and the host; not the shortest ones."""
-        texts = (self.api_key or "", *(value for _, value in self.headers), self.origin.host if self.origin else "")
+        """What no client may read: credentials, the values of headers and options, the host; not the shortest ones."""
+        headers = [value for _, value in self.headers]
+        texts = (
+            self.api_key or "",
+            *headers,
+            *self.credentials.values(),
+            *self.options.values(),
+            self.origin.host if self.origin else "",
+        )
         return tuple(text for text in texts if len(text) >= LEAST_CONFIDENTIAL_CHARACTERS)
 
     @override

@@ -12,6 +12,7 @@ from aqueduct.gateway.call import Call
 from aqueduct.gateway.exchange import SSE_TYPE, StreamExchange
 from aqueduct.providers.base import Answer, Event
 from aqueduct.wire.sse import DONE, encode_event
+from aqueduct.wire.usage import usage_object
 
 
 def merge_answers(answers: Sequence[Answer]) -> Answer:
@@ -28,7 +29,7 @@ def merge_answers(answers: Sequence[Answer]) -> Answer:
     document["choices"] = choices
     units = _sum_units([answer.units for answer in answers])
     if units is not None:
-        document["usage"] = _usage(units)
+        document["usage"] = usage_object(units)
     return Answer(
         body=msgspec.json.encode(document),
         units=units,
@@ -114,7 +115,7 @@ class FanOutExchange:
         units = _sum_units([stream.reader.units for stream in self._streams])
         if not self._wants_usage or units is None:
             return [DONE]
-        return [encode_event(msgspec.json.encode(self._last | {"choices": [], "usage": _usage(units)})), DONE]
+        return [encode_event(msgspec.json.encode(self._last | {"choices": [], "usage": usage_object(units)})), DONE]
 
     def close(self) -> None:
         """Let all streams go."""
@@ -129,12 +130,3 @@ def _sum_units(maps: Sequence[Units | None]) -> Units | None:
     """Return the sum, or None if any upstream reported nothing."""
     reported = [units for units in maps if units is not None]
     return sum_units(reported) if len(reported) == len(maps) else None
-
-
-def _usage(units: Units) -> dict[str, Any]:
-    """Return OpenAI's usage object."""
-    inputs, outputs = units.get("input_tokens", 0), units.get("output_tokens", 0)
-    usage: dict[str, Any] = {"prompt_tokens": inputs, "completion_tokens": outputs, "total_tokens": inputs + outputs}
-    if "cached_tokens" in units:
-        usage["prompt_tokens_details"] = {"cached_tokens": units["cached_tokens"]}
-    return usage

@@ -78,7 +78,7 @@ class Pipeline:
                 raise PermissionDenied(_TERMS_ARE_DUE, code="terms_not_accepted")
             snapshot = self._state.snapshot
             body = await call.read_body(self._limits.max_body_bytes, self._in_flight)
-            entry.request = request = dialect.parse(body)
+            entry.request = request = dialect.parse(body).received(call.id, call.started_at)
             model = snapshot.resolve(entry.principal, request.model)
             entry.model = model.name
             if entry.principal.limits or entry.principal.budgets:

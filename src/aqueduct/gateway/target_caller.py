@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from aqueduct.domain.http import Timeouts, UpstreamRequest
-from aqueduct.domain.model import Target
+from aqueduct.domain.model import Provider, Target
 from aqueduct.errors import InvalidRequest, UpstreamError
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.exchange import StreamExchange
@@ -29,12 +29,25 @@ class Transport(Protocol):
         """Close what is open."""
 
 
-class TargetCaller:
-    """Calls targets: the one place where an adapter and a transport meet."""
+class Signer(Protocol):
+    """Adds to a request what proves who sends it, where that is more than a header that never changes."""
 
-    def __init__(self, kinds: Mapping[str, Kind], transports: Mapping[str, Transport]) -> None:
+    async def sign(self, request: UpstreamRequest, provider: Provider) -> UpstreamRequest:
+        """Return the request signed; raise `UpstreamUnauthorized` or `UpstreamUnreachable` where that fails."""
+
+
+class TargetCaller:
+    """Calls targets: the one place where an adapter, a signer and a transport meet."""
+
+    def __init__(
+        self,
+        kinds: Mapping[str, Kind],
+        transports: Mapping[str, Transport],
+        signers: Mapping[str, Signer] | None = None,
+    ) -> None:
         self._kinds = kinds
         self._transports = transports
+        self._signers = signers or {}
 
     def operation(self, request: Request, target: Target) -> Operation:
         """Return the adapter's side of the request's operation."""
@@ -69,7 +82,7 @@ class TargetCaller:
             attempt.reader = operation.stream_reader(attempt.request)
             response = await self._send(operation, attempt, timeouts)
             exchange = StreamExchange(attempt, response, attempt.reader)
-            if not (response.header(b"content-type") or b"").lower().startswith(b"text/event-stream"):
+            if not (response.header(b"content-type") or b"").lower().startswith(operation.stream_type):
                 body = await response.read_all(_MAX_ERROR_BYTES)
                 raise operation.read_error(response.status, response.headers, body)
             await exchange.begin()
@@ -83,7 +96,10 @@ class TargetCaller:
 
     async def _send(self, operation: Operation, attempt: Attempt, timeouts: Timeouts) -> UpstreamResponse:
         upstream_request = operation.build_request(attempt.request, attempt.target)
-        attempt.dropped = operation.dropped(attempt.request)
+        attempt.dropped = operation.dropped(attempt.request, attempt.target)
+        signer = self._kinds[attempt.target.provider.kind].signer
+        if signer is not None:
+            upstream_request = await self._signers[signer].sign(upstream_request, attempt.target.provider)
         attempt.is_sent = True
         response = await self._transports[upstream_request.origin.scheme].send(upstream_request, timeouts)
         attempt.note_head(response.status, response.header(b"x-request-id"))

@@ -15,6 +15,9 @@ from aqueduct.domain.usage import Units
 from aqueduct.errors import UpstreamError
 from aqueduct.wire.request import Request
 
+EVENT_STREAM = b"text/event-stream"
+"""The media type of server-sent events."""
+
 
 class Answer(msgspec.Struct, kw_only=True):
     """A plain answer, whole, in OpenAI's format.
@@ -75,6 +78,13 @@ class StreamReader(Protocol):
 class Operation(Protocol):
     """One operation of one kind of provider."""
 
+    stream_type: bytes
+    """The media type that a streamed answer of this kind has; whatever else comes is an error."""
+    fetches_urls: bool
+    """Whether the target fetches an image or a file by its address itself; otherwise the gateway puts it in place."""
+    file_types: frozenset[str]
+    """The media types of file parts that the target reads itself; of others the gateway puts the text in place."""
+
     def build_request(self, request: Request, target: Target) -> UpstreamRequest:
         """Translate the client's request, or raise `RequestError` naming what this target cannot carry."""
 
@@ -87,7 +97,7 @@ class Operation(Protocol):
     def read_error(self, status: int, headers: Headers, body: bytes) -> UpstreamError:
         """Classify an answer whose status is not 200, by status and structured code."""
 
-    def dropped(self, request: Request) -> tuple[str, ...]:
+    def dropped(self, request: Request, target: Target) -> tuple[str, ...]:
         """Return the fields that are left out by declared policy; the client is told their names."""
 
     def calls(self, request: Request) -> Sequence[Request]:

@@ -11,10 +11,12 @@ import msgspec
 
 from aqueduct.domain.http import Headers, Origin, UpstreamRequest
 from aqueduct.domain.model import Target
-from aqueduct.errors import InvalidRequest, UpstreamError
-from aqueduct.providers.base import Answer, StreamReader
+from aqueduct.errors import UpstreamError
+from aqueduct.providers.base import EVENT_STREAM, Answer, StreamReader
+from aqueduct.providers.choices import one_call_a_choice
+from aqueduct.providers.field_policy import given_fields
 from aqueduct.providers.grammar.compiler import Grammar, compile_calls, compile_schema
-from aqueduct.providers.local_fields import carried_fields, dropped_fields, given_fields, output_limit
+from aqueduct.providers.local_fields import carried_fields, dropped_fields, output_limit
 from aqueduct.providers.local_messages import plain_messages, template_messages
 from aqueduct.providers.local_repeats import without_repeats
 from aqueduct.providers.local_tools import CallStreamReader, ToolUse, read_tool_use, release_calls
@@ -32,12 +34,15 @@ _LIMIT = 2048
 _SAFETY = 0.75
 """How much of the limit an answer held to a grammar may plan with: a hot model spends more tokens a character."""
 
-_MOST_CALLS = 128
 _LONGEST_INSTRUCTION = 2000
 
 
 class LocalOperation:
     """One operation (`chat` or `completions`) of a local model."""
+
+    stream_type = EVENT_STREAM
+    fetches_urls = False
+    file_types: frozenset[str] = frozenset()
 
     def __init__(self, operation: str) -> None:
         self._path = _PATHS[operation]
@@ -78,25 +83,13 @@ class LocalOperation:
         """Classify as OpenAI's errors are."""
         return self._openai.read_error(status, headers, body)
 
-    def dropped(self, request: Request) -> tuple[str, ...]:
+    def dropped(self, request: Request, target: Target) -> tuple[str, ...]:
         """Return the fields that change nothing in a local model's answer, or are unknown to it."""
         return dropped_fields(request)
 
     def calls(self, request: Request) -> Sequence[Request]:
         """One call a choice, each with a seed of its own: llama.cpp refuses an `n` above its number of slots."""
-        if request.choices == 1:
-            return (request,)
-        if request.choices > _MOST_CALLS:
-            raise InvalidRequest(f"This model gives at most {_MOST_CALLS} choices.", param="n")
-        raw_seed = given_fields(request).get("seed")
-        seed = None if raw_seed is None else msgspec.json.decode(raw_seed)
-        prompts = _prompts(request)
-        count = request.choices // len(prompts)
-        return tuple(
-            request.with_fields(**changes, n=None, seed=None if seed is None else _nth_seed(seed, index))
-            for changes in prompts
-            for index in range(count)
-        )
+        return one_call_a_choice(request)
 
     def limits_output(self, request: Request) -> bool:
         """Where the client does not: the engine would go on for minutes."""
@@ -149,20 +142,6 @@ def _instructions(request: Request, use: ToolUse) -> list[str]:
         is_telling = isinstance(request.schema, dict) and "properties" in schema and len(schema) <= _LONGEST_INSTRUCTION
         instructions.append(f"Answer in JSON that satisfies this schema: {schema}" if is_telling else "Answer in JSON.")
     return instructions
-
-
-def _prompts(request: Request) -> list[dict[str, Any]]:
-    """Return the changes that leave one prompt each."""
-    raw = given_fields(request).get("prompt")
-    prompt = None if raw is None else msgspec.json.decode(raw)
-    if isinstance(prompt, list) and not isinstance(prompt[0], int):
-        return [{"prompt": single} for single in prompt]
-    return [{}]
-
-
-def _nth_seed(seed: int, index: int) -> int:
-    """Vary a seed so that it stays in the range of the request's own type."""
-    return seed + index if seed < 2**62 else seed - index
 
 
 def _tidied(body: bytes, *, is_json: bool) -> bytes:

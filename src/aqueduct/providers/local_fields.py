@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from aqueduct.errors import InvalidRequest
+from aqueduct.providers.field_policy import given_fields
 from aqueduct.wire.request import Request
 
 _COPIED = frozenset(
@@ -70,11 +71,6 @@ def dropped_fields(request: Request) -> tuple[str, ...]:
     """Return the fields that are left out, since they change nothing in a local model's answer or are unknown to it."""
     known = _COPIED | _TRANSLATED | _REFUSED[request.operation].keys()
     return tuple(name for name in given_fields(request) if name not in known)
-
-
-def given_fields(request: Request) -> dict[str, msgspec.Raw]:
-    """Return the fields that are not null."""
-    return {name: value for name, value in request.fields.items() if bytes(value) != b"null"}
 
 
 def output_limit(request: Request, default: int) -> int:

@@ -15,7 +15,7 @@ from aqueduct.domain.http import Headers, UpstreamRequest
 from aqueduct.domain.model import Provider, StructuredOutput, Target
 from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError, UpstreamInvalidResponse
 from aqueduct.providers import openai_errors
-from aqueduct.providers.base import Answer, StreamReader
+from aqueduct.providers.base import EVENT_STREAM, Answer, StreamReader
 from aqueduct.providers.openai_stream import OpenAIStreamReader
 from aqueduct.providers.openai_usage import read_units
 from aqueduct.wire.request import Request
@@ -82,6 +82,10 @@ _decoder = msgspec.json.Decoder(_Body)
 class OpenAIOperation:
     """One operation (`chat` or `completions`) of an OpenAI-compatible provider."""
 
+    stream_type = EVENT_STREAM
+    fetches_urls = True
+    file_types = frozenset({"application/pdf"})
+
     def __init__(self, operation: str) -> None:
         self._path = _PATHS[operation]
 
@@ -134,7 +138,7 @@ class OpenAIOperation:
         """Classify by status and OpenAI's structured code."""
         return openai_errors.read_error(status, headers, body)
 
-    def dropped(self, request: Request) -> tuple[str, ...]:
+    def dropped(self, request: Request, target: Target) -> tuple[str, ...]:
         """Nothing: unknown fields travel on."""
         return ()
 

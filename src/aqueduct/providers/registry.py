@@ -1,18 +1,29 @@
 """The kinds of provider, as one dictionary: an OpenAI-compatible kind is a row, only another protocol a file."""
 
+from collections.abc import Mapping
+
 import msgspec
 
+from aqueduct.domain.model import StructuredOutput
 from aqueduct.providers.base import Adapter
 from aqueduct.providers.local import LocalOperation
 from aqueduct.providers.openai import OpenAIOperation
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """What the config's `kind` names: an adapter, and what a provider of this kind needs."""
+    """What the config's `kind` names: an adapter, and what a provider of this kind needs.
+
+    `default_base_url` may hold `{options}`. `options` are what a provider may say of itself, with the values that hold
+    where it does not (None: it must); `credentials` the names of the secrets that its `signer` takes, if it has one.
+    """
 
     adapter: Adapter
     default_base_url: str | None = None
     needs_base_url: bool = True
+    options: Mapping[str, str | None] = {}
+    credentials: frozenset[str] = frozenset()
+    signer: str | None = None
+    structured_output: StructuredOutput = StructuredOutput.NATIVE
 
 
 _OPENAI: Adapter = {"chat": OpenAIOperation("chat"), "completions": OpenAIOperation("completions")}

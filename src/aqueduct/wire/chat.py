@@ -219,7 +219,7 @@ class ChatRequest(ParsedRequest[ChatParameters]):
         """Return the same request with top-level members replaced (None removes one)."""
         fields, parameters = self._changed(changes)
         schema = read_schema(parameters.response_format) if "response_format" in changes else self.schema
-        return type(self)(fields, parameters, schema)
+        return type(self)(fields, parameters, schema).received(self.id, self.received_at)
 
     def input_text(self) -> str:
         """Return all the text that goes into the model, tools and schema as JSON, for counting."""

@@ -79,7 +79,7 @@ class CompletionRequest(ParsedRequest[CompletionParameters]):
 
     def with_fields(self, **changes: Any) -> Self:
         """Return the same request with top-level members replaced (None removes one)."""
-        return type(self)(*self._changed(changes))
+        return type(self)(*self._changed(changes)).received(self.id, self.received_at)
 
     def input_text(self) -> str:
         """Return the text of every prompt, for counting; prompts given as numbers stand as those numbers."""

@@ -1,7 +1,7 @@
 """What every request that generates text has in common: its shared parameters, and the parsed request itself."""
 
 from copy import copy
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw
@@ -58,6 +58,14 @@ class ParsedRequest(Generic[P]):
     def __init__(self, fields: dict[str, Raw], parameters: P) -> None:
         self.fields = fields
         self.parameters = parameters
+        self.id = ""
+        self.received_at = 0
+
+    def received(self, request_id: str, at: float) -> Self:
+        """Say which request it is, and when it came; return it."""
+        self.id = request_id
+        self.received_at = int(at)
+        return self
 
     @property
     def model(self) -> str:

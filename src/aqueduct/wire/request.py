@@ -13,6 +13,10 @@ class Request(Protocol):
 
     operation: str
     fields: dict[str, msgspec.Raw]
+    id: str
+    """Our request id, a UUIDv7: what an answer is named after where its upstream names none."""
+    received_at: int
+    """When it came, in seconds since the epoch."""
 
     @property
     def model(self) -> str:
@@ -41,6 +45,9 @@ class Request(Protocol):
     @property
     def schema(self) -> dict[str, Any] | bool | None:
         """The JSON schema the answer must satisfy, or None."""
+
+    def received(self, request_id: str, at: float) -> "Request":
+        """Say which request it is, and when it came; return it."""
 
     def with_fields(self, **changes: Any) -> "Request":
         """Return the same request with top-level members replaced (None removes one)."""
