@@ -1,10 +1,12 @@
 """Instants as the tables hold them: whole microseconds since the epoch, UTC."""
 
+from datetime import UTC, datetime, timedelta
 from typing import overload
 
 MICROSECONDS = 1_000_000
 HOUR = 3_600 * MICROSECONDS
 DAY = 24 * HOUR
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ID_MARGIN_SECONDS = 3600.0
 """How far the clock may have been set back between the making of a request's id and the note of its start."""
 
@@ -25,6 +27,11 @@ def to_seconds(instant: None) -> None: ...
 def to_seconds(instant: int | None) -> float | None:
     """Return an instant as the domain holds it."""
     return None if instant is None else instant / MICROSECONDS
+
+
+def to_text(instant: int) -> str:
+    """Write an instant exactly, as RFC 3339 does: `2026-12-31T23:59:59.123456Z`."""
+    return (EPOCH + timedelta(microseconds=instant)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def first_id(instant: float) -> str:

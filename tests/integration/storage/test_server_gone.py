@@ -6,7 +6,8 @@ import pytest
 from tests.postgres_server import running_postgres
 from tests.usage_records import usage_record
 
-from aqueduct.control.usage import export, summarise
+from aqueduct.control.usage import select, summarise
+from aqueduct.control.usage_export import export
 from aqueduct.control.workspace import create_workspace
 from aqueduct.settings import Settings
 from aqueduct.storage.journal import Journal
@@ -35,6 +36,8 @@ async def test_what_is_recorded_while_the_server_is_gone_is_stored_when_it_is_ba
             await shipper.ship()
             await shipper.close()
             journal.close()
-            assert {each["id"] async for each in export(workspace.database, since=0)} == {each.id for each in records}
+            assert {each["id"] async for each in export(workspace.database, select(since=0))} == {
+                each.id for each in records
+            }
             (summary,) = [each async for each in summarise(workspace.database, since=0, by=("model",))]
             assert summary.requests == 30

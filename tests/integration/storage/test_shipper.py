@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from aqueduct.control.usage import export
+from aqueduct.control.usage import select
+from aqueduct.control.usage_export import export
 from aqueduct.control.workspace import Workspace, create_workspace
 from aqueduct.domain.usage import AttemptRecord, Undelivered, UsageRecord
 from aqueduct.settings import Settings
@@ -51,7 +52,7 @@ def settings(tmp_path: Path, database_url: str | None) -> Settings:
 
 
 async def shipped(database: Database) -> dict[str, dict[str, Any]]:
-    return {each["id"]: each async for each in export(database, since=0)}
+    return {each["id"]: each async for each in export(database, select(since=0))}
 
 
 @contextlib.asynccontextmanager
