@@ -4,9 +4,8 @@ import enum
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -74,8 +73,7 @@ def summarise(
             summaries = usage.summarise_selection(database, selection, groupings)
             show(as_table([each async for each in summaries], groupings))
         else:
-            lines = usage_export.sums_lines(groupings, LineFormat(as_format.value), "\n")
-            await write(usage_export.read_sums(database, selection, groupings, lines))
+            await write(usage_export.export_sums(database, selection, groupings, LineFormat(as_format.value), "\n"))
 
     in_workspace(run)
 
@@ -91,11 +89,9 @@ def export(
     selection = select(since, until, only)
 
     async def run(workspace: Workspace) -> None:
-        if as_format is ExportFormat.JSON:
-            await write_list(usage_export.export(workspace.database, selection))
-        else:
-            lines = usage_export.record_lines(LineFormat(as_format.value), "\n")
-            await write(usage_export.export_records(workspace.database, selection, lines))
+        form = LineFormat.CSV if as_format is ExportFormat.CSV else LineFormat.JSONL
+        chunks = usage_export.export_records(workspace.database, selection, form, "\n")
+        await write(as_list(chunks) if as_format is ExportFormat.JSON else chunks)
 
     in_workspace(run)
 
@@ -113,13 +109,14 @@ def select(since: str, until: str | None, only: Sequence[str] | None) -> Selecti
     return usage.select(since=parse_start(since, now), until=end, filters=filters)
 
 
-async def write_list(records: AsyncIterator[dict[str, Any]]) -> None:
-    """Write a list of objects, one a line."""
-    separator = "[\n"
-    async for record in records:
-        sys.stdout.write(separator + msgspec.json.encode(record).decode())
-        separator = ",\n"
-    sys.stdout.write("\n]\n" if separator == ",\n" else "[]\n")
+async def as_list(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Make a list of an object a line; within a line there is no line end."""
+    separator = b"[\n"
+    async for chunk in chunks:
+        if chunk:
+            yield separator + chunk.removesuffix(b"\n").replace(b"\n", b",\n")
+            separator = b",\n"
+    yield b"\n]\n" if separator == b",\n" else b"[]\n"
 
 
 async def write(chunks: AsyncIterator[bytes]) -> None:

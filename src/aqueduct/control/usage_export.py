@@ -7,6 +7,7 @@ memory however many lines there are.
 import asyncio
 import enum
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from aqueduct.control.usage import UNITS, Grouping, Selection, require_reach
@@ -15,17 +16,23 @@ from aqueduct.storage import usage, usage_records
 from aqueduct.storage.database import Database
 from aqueduct.storage.spool import spooled
 from aqueduct.storage.usage import NAMED, SumsRow
-from aqueduct.storage.usage_records import Record
-from aqueduct.wire.lines import CsvLines, JsonLines, Lines
+from aqueduct.storage.usage_records import Attempts, Record
+from aqueduct.wire.lines import CSV, JSON_LINES, CsvLines, JsonLines, Lines
 
+
+class LineFormat(enum.StrEnum):
+    """What is written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+CRLF = "\r\n"
+MEDIA_TYPES = {LineFormat.JSONL: JSON_LINES, LineFormat.CSV: CSV}
 PAGE = 1000
 CHUNK_ROWS = 100
 KEYS = {"token": "api_token", "service-account": "service_account", "end-user": "end_user"}
 """What a grouping is called in a column, where that is not its own name."""
-
-RECORD_COLUMNS = usage_records.COLUMNS
-FLAT_COLUMNS = (*RECORD_COLUMNS[:-2], *UNITS, "attempts")
-"""The columns of a record in CSV: one a unit, and the number of attempts."""
 
 FREE = frozenset(
     {
@@ -44,22 +51,17 @@ FREE = frozenset(
 """The columns whose text a client, an upstream or an administrator has chosen."""
 
 
-class LineFormat(enum.StrEnum):
-    """What is written."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-
-
 async def export_sums(
-    database: Database, selection: Selection, by: Sequence[Grouping], lines: Lines
+    database: Database, selection: Selection, by: Sequence[Grouping], form: LineFormat, end: str = CRLF
 ) -> AsyncIterator[bytes]:
-    """Yield a line a group and currency, in order.
+    """Yield a line a group and currency, in order; lines of CSV end with `end`.
 
     All is read before the first line is handed on, into a file that has no name: nobody who reads slowly keeps a
     transaction open.
     """
     require_reach(by, selection)
+    columns = sums_columns(by)
+    lines = JsonLines(columns) if form is LineFormat.JSONL else CsvLines(columns, FREE, end)
     async for block in spooled(read_sums(database, selection, by, lines)):
         yield block
 
@@ -71,28 +73,34 @@ async def read_sums(
     yield lines.head()
     async with database.reporting() as connection:
         async for part in usage.stream_sums(connection, selection, by):
-            async for chunk in encode(part, lines, lambda row: sums_line(row, by)):
+            async for chunk in encode(part, lines, partial(sums_line, by=by)):
                 yield chunk
 
 
-async def export_records(database: Database, selection: Selection, lines: Lines) -> AsyncIterator[bytes]:
-    """Yield a line a request, in the order of their ids; as `FLAT_COLUMNS` for CSV, else as `RECORD_COLUMNS`."""
+async def export_records(
+    database: Database, selection: Selection, form: LineFormat, end: str = CRLF
+) -> AsyncIterator[bytes]:
+    """Yield a line a request, in the order of their ids, with its attempts (CSV has only their number)."""
+    lines = record_lines(form, end)
     yield lines.head()
-    written_line = flat_line if isinstance(lines, CsvLines) else whole_line
-    async for page in read_pages(database, selection):
-        async for chunk in encode(page, lines, written_line):
+    async for page, attempts in read_pages(database, selection, with_attempts=form is LineFormat.JSONL):
+        line = usage_records.flat if form is LineFormat.CSV else partial(usage_records.whole, attempts=attempts)
+        async for chunk in encode(page, lines, line):
             yield chunk
 
 
-async def read_pages(database: Database, selection: Selection) -> AsyncIterator[list[Record]]:
-    """Yield the raw records, a page in memory at a time."""
+async def read_pages(
+    database: Database, selection: Selection, *, with_attempts: bool
+) -> AsyncIterator[tuple[list[Record], Attempts]]:
+    """Yield the raw records and their attempts, a page in memory at a time."""
     last: str | None = None
     while True:
         # A transaction a page: a long export must not keep SQLite's log from being cut.
         async with database.reporting() as connection:
             page = await usage_records.read_page(connection, selection, last, PAGE)
+            attempts = await usage_records.read_attempts(connection, page) if with_attempts else {}
         if page:
-            yield page
+            yield page, attempts
             last = page[-1][0]
         if len(page) < PAGE:
             return
@@ -133,30 +141,8 @@ def sums_line(row: SumsRow, by: Sequence[Grouping]) -> list[Any]:
     return [*values, *counts, *((written(cost_nano), currency) if currency else (None, None)), duration_ms]
 
 
-def whole_line(record: Record) -> Record:
-    """Return the values of `RECORD_COLUMNS`."""
-    return record
-
-
-def flat_line(record: Record) -> list[Any]:
-    """Return the values of `FLAT_COLUMNS`."""
-    *plain, units, attempts = record
-    return [*plain, *(units.get(unit, 0) for unit in UNITS), len(attempts)]
-
-
-def sums_lines(by: Sequence[Grouping], form: LineFormat, line_end: str = "\r\n") -> Lines:
-    """Return what writes sums."""
-    columns = sums_columns(by)
-    return JsonLines(columns) if form is LineFormat.JSONL else CsvLines(columns, FREE, line_end)
-
-
-def record_lines(form: LineFormat, line_end: str = "\r\n") -> Lines:
+def record_lines(form: LineFormat, line_end: str) -> Lines:
     """Return what writes raw records."""
-    return JsonLines(RECORD_COLUMNS) if form is LineFormat.JSONL else CsvLines(FLAT_COLUMNS, FREE, line_end)
-
-
-async def export(database: Database, selection: Selection) -> AsyncIterator[dict[str, Any]]:
-    """Yield the raw records as mappings, in the order of their ids."""
-    async for page in read_pages(database, selection):
-        for record in page:
-            yield dict(zip(RECORD_COLUMNS, record, strict=True))
+    if form is LineFormat.JSONL:
+        return JsonLines(usage_records.COLUMNS)
+    return CsvLines(usage_records.FLAT_COLUMNS, FREE, line_end)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aqueduct.domain.price import written
+from aqueduct.domain.usage import UNITS
 from aqueduct.storage.instants import first_id, to_microseconds, to_text
 from aqueduct.storage.pages import is_within
 from aqueduct.storage.tables import (
@@ -38,26 +39,34 @@ FIRST = ("id", "started_at", "cost_nano", "units")
 PLAIN = [name for name in usage_requests.c.keys() if name not in FIRST]  # noqa: SIM118 - not a dictionary
 NAMES = [f"{owner}_name" for owner in OWNERS]
 COLUMNS = ("id", "started_at", *NAMES, *PLAIN, "cost", "units", "attempts")
-"""What a record consists of; `units` is a map, `attempts` a list of maps, `cost` the exact text of an amount."""
+"""What a record is shown as; `units` is a map, `attempts` a list of maps, `cost` the exact text of an amount."""
+FLAT_COLUMNS = (*COLUMNS[:-2], *UNITS, "attempts")
+"""What a record is shown as where there are only cells."""
 
 ATTEMPT_FIRST = ("request_id", "started_at", "cost_nano", "units")
 ATTEMPT_PLAIN = [name for name in usage_attempts.c.keys() if name not in (*ATTEMPT_FIRST, "position")]  # noqa: SIM118
 ATTEMPT_COLUMNS = ("started_at", *ATTEMPT_PLAIN, "cost", "units")
 
-Record = list[Any]
-"""The values of a record, in the order of `COLUMNS`."""
+Record = tuple[Any, ...]
+"""A request as it is read: `FIRST`, the names of its owners, the plain columns, and the number of its attempts."""
+Attempts = dict[str, list[dict[str, Any]]]
+"""Attempts as they are shown, by the id of their request."""
 
 decode_units = msgspec.json.Decoder(dict[str, int]).decode
 
 
 async def read_page(connection: AsyncConnection, selection: Selection, after: str | None, size: int) -> list[Record]:
     """Read up to `size` records with ids after `after`, in the order of their ids."""
-    rows = (await connection.execute(page_statement(selection, after, size))).all()
-    attempts: dict[str, list[dict[str, Any]]] = {row[0]: [] for row in rows}
-    if attempts:
-        for row in await connection.execute(attempts_statement(list(attempts))):
-            attempts[row[0]].append(read_attempt(row))
-    return [read_record(row, attempts[row[0]]) for row in rows]
+    return [tuple(row) for row in await connection.execute(page_statement(selection, after, size))]
+
+
+async def read_attempts(connection: AsyncConnection, page: Sequence[Record]) -> Attempts:
+    """Read the attempts of a page's requests, by the ids of those that have any."""
+    found: Attempts = {}
+    if page:
+        for row in await connection.execute(attempts_statement([record[0] for record in page])):
+            found.setdefault(row[0], []).append(read_attempt(row))
+    return found
 
 
 def page_statement(selection: Selection, after: str | None, size: int) -> sa.Select[Any]:
@@ -71,6 +80,7 @@ def page_statement(selection: Selection, after: str | None, size: int) -> sa.Sel
             *(as_stored(requests[name]) for name in FIRST),
             *(table.c.name.label(f"{owner}_name") for owner, table in OWNERS.items()),
             *(requests[name] for name in PLAIN),
+            sa.select(sa.func.count()).where(usage_attempts.c.request_id == requests.id).scalar_subquery(),
         )
         .select_from(source)
         .where(
@@ -101,16 +111,28 @@ def as_stored(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     return sa.cast(column, sa.Text) if isinstance(column.type, sa.JSON) else column
 
 
-def read_record(row: Sequence[Any], attempts: list[dict[str, Any]]) -> Record:
-    """Return a record as it is shown."""
-    identity, started_at, cost_nano, units, *plain = row
+def whole(record: Record, attempts: Attempts) -> list[Any]:
+    """Return a record as the values of `COLUMNS`."""
+    identity, started_at, cost_nano, units, *plain, _count = record
     cost = None if cost_nano is None else written(cost_nano)
-    return [identity, to_text(started_at), *plain, cost, decode_units(units), attempts]
+    return [identity, to_text(started_at), *plain, cost, as_json(units), attempts.get(identity, ())]
+
+
+def flat(record: Record) -> list[Any]:
+    """Return a record as the values of `FLAT_COLUMNS`: a column a unit, and the number of attempts."""
+    identity, started_at, cost_nano, units, *plain, count = record
+    used = decode_units(units)
+    cost = None if cost_nano is None else written(cost_nano)
+    return [identity, to_text(started_at), *plain, cost, *[used.get(unit, 0) for unit in UNITS], count]
 
 
 def read_attempt(row: Sequence[Any]) -> dict[str, Any]:
     """Return an attempt as it is shown."""
     _, started_at, cost_nano, units, *plain = row
     cost = None if cost_nano is None else written(cost_nano)
-    values = (to_text(started_at), *plain, cost, decode_units(units))
-    return dict(zip(ATTEMPT_COLUMNS, values, strict=True))
+    return dict(zip(ATTEMPT_COLUMNS, (to_text(started_at), *plain, cost, as_json(units)), strict=True))
+
+
+def as_json(units: str) -> msgspec.Raw:
+    """Return a map of units to be written as it was stored."""
+    return msgspec.Raw(units.encode())

@@ -9,7 +9,7 @@ import msgspec
 
 CSV = "text/csv"
 JSON_LINES = "application/jsonl"
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = frozenset("=+-@\t\r")
 """How a text begins that a spreadsheet would take for a formula (OWASP, CSV injection)."""
 
 Row = Sequence[Any]
@@ -17,8 +17,6 @@ Row = Sequence[Any]
 
 class Lines(Protocol):
     """Writes rows, each with a value a column, in the order of the columns."""
-
-    media_type: str
 
     def head(self) -> bytes:
         """Return what comes before the first row."""
@@ -29,8 +27,6 @@ class Lines(Protocol):
 
 class CsvLines:
     """CSV under a line of the columns' names; `free` are the columns whose text somebody else has chosen."""
-
-    media_type = CSV
 
     def __init__(self, columns: Sequence[str], free: Collection[str] = (), line_end: str = "\r\n") -> None:
         self._columns = columns
@@ -53,15 +49,13 @@ class CsvLines:
     def _without_formulas(self, row: Row) -> Row:
         for position in self._free:
             text = row[position]
-            if text and text.startswith(FORMULA_STARTS):
+            if text and text[0] in FORMULA_STARTS:
                 return [as_text(value) if at in self._free else value for at, value in enumerate(row)]
         return row
 
 
 class JsonLines:
     """An object a line, its members named as the columns."""
-
-    media_type = JSON_LINES
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._columns = columns
@@ -79,4 +73,4 @@ class JsonLines:
 
 def as_text(value: str | None) -> str | None:
     """Quote what a spreadsheet would take for a formula as text."""
-    return f"'{value}" if value is not None and value.startswith(FORMULA_STARTS) else value
+    return f"'{value}" if value and value[0] in FORMULA_STARTS else value

@@ -49,17 +49,15 @@ async def export_usage(desk: Reading, query: Annotated[UsageExportQuery, Query()
     """Stream the usage that you may see, a line a group and currency, as CSV or JSON Lines."""
     selection = select(desk, query)
     by = usage.parse_groupings(query.by, selection.filters)
-    lines = usage_export.sums_lines(by, query.format)
-    chunks = usage_export.export_sums(desk.registry.database, selection, by, lines)
-    return await stream(chunks, lines.media_type, "usage")
+    chunks = usage_export.export_sums(desk.registry.database, selection, by, query.format)
+    return await stream(chunks, usage_export.MEDIA_TYPES[query.format], "usage")
 
 
 @router.get("/requests/export", response_class=StreamingResponse, responses=EXPORTED)
 async def export_requests(desk: Reading, query: Annotated[RequestsExportQuery, Query()]) -> StreamingResponse:
     """Stream the requests that you may see with their attempts, a line each, as JSON Lines or CSV."""
-    lines = usage_export.record_lines(query.format)
-    chunks = usage_export.export_records(desk.registry.database, select(desk, query), lines)
-    return await stream(chunks, lines.media_type, "requests")
+    chunks = usage_export.export_records(desk.registry.database, select(desk, query), query.format)
+    return await stream(chunks, usage_export.MEDIA_TYPES[query.format], "requests")
 
 
 def select(desk: Desk, query: UsageFilter) -> Selection:
