@@ -80,7 +80,7 @@ def fill(database: Path, *, records: int, users: int, now: float) -> None:
 def add_people(connection: sqlite3.Connection, users: int, at: int) -> None:
     """Add those who ask."""
     everybody = [(f"usr_{number:05d}", number % TEAMS, number) for number in range(users)]
-    rows = {
+    rows: dict[str, list[tuple[str | int | bytes, ...]]] = {
         "organisations": [(f"org_{each:05d}", f"organisation {each}", at) for each in range(ORGANISATIONS)],
         "teams": [(f"team_{each:05d}", organisation_of(each), f"team {each}", at) for each in range(TEAMS)],
         "users": [

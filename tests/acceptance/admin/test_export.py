@@ -57,6 +57,7 @@ def test_many_records_come_whole_and_take_no_more_memory(busy: GatewayProcess, f
         call.body = b""
         if len(parts) % 20 == 0:
             most = max(most, resident_kb(busy))
+    call.close()
     assert call.is_whole
     text = b"".join(parts).decode()
     if form == "csv":

@@ -27,7 +27,9 @@ NOW = 1_780_000_000.0
 
 @pytest.fixture
 async def workspace(tmp_path: Path, database_url: str | None) -> AsyncIterator[Workspace]:
-    async with create_workspace(Settings(data_dir=tmp_path / "data", database_url=database_url)) as opened:
+    async with create_workspace(
+        Settings.model_validate({"data_dir": tmp_path / "data", "database_url": database_url})
+    ) as opened:
         yield opened
 
 
