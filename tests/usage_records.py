@@ -1,14 +1,18 @@
 """Usage records as the gateway makes them, and their way into the database."""
 
 import asyncio
+import json
 import secrets
 import uuid
 from typing import Any
 
 import msgspec
 
+from aqueduct.control.usage import select
+from aqueduct.control.usage_export import LineFormat, export_records
 from aqueduct.control.workspace import Workspace
 from aqueduct.domain.usage import AttemptRecord, UsageRecord
+from aqueduct.storage.database import Database
 from aqueduct.storage.journal import Journal
 from aqueduct.storage.shipper import Shipper
 
@@ -60,3 +64,9 @@ async def ship(workspace: Workspace, *records: UsageRecord) -> None:
     await shipper.ship()
     await shipper.close()
     journal.close()
+
+
+async def exported(database: Database) -> list[dict[str, Any]]:
+    """Return every raw record as it is exported."""
+    chunks = [chunk async for chunk in export_records(database, select(since=0), LineFormat.JSONL)]
+    return [json.loads(line) for line in b"".join(chunks).splitlines()]

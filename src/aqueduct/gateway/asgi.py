@@ -14,7 +14,7 @@ from aqueduct.errors import Draining, RequestTooLarge, UnsupportedMediaType
 from aqueduct.gateway.call import Call, ClientGone
 from aqueduct.gateway.client_address import ClientAddress
 from aqueduct.gateway.pipeline import answer_error
-from aqueduct.gateway.response_head import header_lines
+from aqueduct.gateway.response_head import CLOSED, HeaderLines, encode_head, header_lines
 from aqueduct.gateway.state import State
 from aqueduct.wire.errors import render
 
@@ -25,7 +25,10 @@ Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None
 
 CALL = "aqueduct.call"
 _IDENTITY = (b"identity", b"")
-_OURS = frozenset({b"content-length", b"x-request-id"})
+_OURS = frozenset({b"content-length", b"transfer-encoding", b"x-request-id"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_WITHOUT_BODY = frozenset({204, 304})
+"""Statuses whose answers end with their head (RFC 9110, 6.4.1); 204 may not even tell a length (8.6)."""
 
 logger = structlog.get_logger(__name__)
 
@@ -44,6 +47,9 @@ class AsgiEndpoint:
         try:
             if self._state.is_draining:
                 raise Draining("The gateway is shutting down. Try again shortly.")
+            if call.method in _SAFE_METHODS:
+                # Whatever is read for a client who has left is read for nobody. A change is made to its end.
+                call.watch_client()
             exchange = _Exchange(call, self._max_body_bytes)
             await self._application(self._scope(call), exchange.receive, exchange.send)
             if not call.is_answered:
@@ -59,6 +65,8 @@ class AsgiEndpoint:
                 logger.error("bug", request_id=call.id, exc_info=error)
             if not call.is_committed:
                 answer_error(call, error)
+        finally:
+            call.release()
 
     def _scope(self, call: Call) -> dict[str, Any]:
         address = self._address.of(call)
@@ -67,7 +75,7 @@ class AsgiEndpoint:
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": "1.1",
             "method": call.method,
-            "scheme": "http",
+            "scheme": self._address.scheme_of(call),
             "path": call.path,
             "query_string": call.query,
             "root_path": "",
@@ -110,10 +118,14 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._start = message
             return
-        if call.is_gone:
-            raise OSError("the client has left")
         body, is_last = bytes(message.get("body", b"")), not message.get("more_body", False)
+        if call.is_gone and not is_last:
+            raise OSError("the client has left")
         if self._start is not None:
+            if self._start["status"] in _WITHOUT_BODY:
+                if is_last:
+                    self._answer_without_body(self._start)
+                return
             self._commit(self._start, len(body) if is_last else None)
             self._start = None
         if is_last:
@@ -124,11 +136,20 @@ class _Exchange:
                 await call.drain()
 
     def _commit(self, start: Message, whole_length: int | None) -> None:
-        fields = [(bytes(name).lower(), bytes(value)) for name, value in start.get("headers", ())]
-        declared = next((int(value) for name, value in fields if name == b"content-length"), None)
-        fields = [field for field in fields if field[0] not in _OURS] + [(b"x-request-id", self._call.id.encode())]
-        length = whole_length if declared is None else declared
-        self._call.commit(start["status"], header_lines(fields), length)
+        declared = next((int(value) for name, value in _fields(start) if name == b"content-length"), None)
+        self._call.commit(start["status"], self._lines(start), whole_length if declared is None else declared)
+
+    def _answer_without_body(self, start: Message) -> None:
+        call = self._call
+        framing = b"" if call.keeps_alive else CLOSED
+        call.is_committed = True
+        call.connection.write(encode_head(start["status"], self._lines(start) + call.limit_lines, framing))
+        call.is_answered = True
+        call.connection.finish(call)
+
+    def _lines(self, start: Message) -> HeaderLines:
+        fields = [field for field in _fields(start) if field[0] not in _OURS]
+        return header_lines([*fields, (b"x-request-id", self._call.id.encode())])
 
     def _check_head(self) -> None:
         if self._body_bytes:
@@ -140,3 +161,7 @@ class _Exchange:
     def _check_size(self, size: int) -> None:
         if size > self._max_body_bytes:
             raise RequestTooLarge(f"The request body is larger than {self._max_body_bytes} bytes.")
+
+
+def _fields(start: Message) -> list[tuple[bytes, bytes]]:
+    return [(bytes(name).lower(), bytes(value)) for name, value in start.get("headers", ())]

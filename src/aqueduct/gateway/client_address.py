@@ -3,6 +3,8 @@
 from aqueduct.domain.principal import Networks, is_among
 from aqueduct.gateway.call import Call
 
+_SCHEMES = ("http", "https")
+
 
 class ClientAddress:
     """Tells the client's address; `X-Forwarded-For` counts only as far as trusted proxies have written it."""
@@ -20,3 +22,12 @@ class ClientAddress:
         while hops and is_among(address, self._trusted):
             address = hops.pop()
         return address
+
+    def scheme_of(self, call: Call) -> str:
+        """Return `https` where a trusted proxy says that the client came by it, else `http`, which is all we serve."""
+        said = call.headers.get(b"x-forwarded-proto")
+        if said is None or not is_among(call.connection.peer_address, self._trusted):
+            return "http"
+        # Each proxy adds what it saw; the last is the word of the one that is trusted.
+        scheme = said.decode("latin-1").rpartition(",")[2].strip().lower()
+        return scheme if scheme in _SCHEMES else "http"

@@ -21,6 +21,8 @@ from aqueduct.storage.tables import SCHEMA_VERSION, schema_version
 
 BUSY_TIMEOUT_MS = 15_000
 """How long a writer waits for another process's writer: longer than a full journal segment takes to be inserted."""
+MAX_REPORTS = 2
+"""How many reports are read at a time: whoever asks for many must not take the connections of all others."""
 WRITES = "aqueduct_writes"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
@@ -34,6 +36,7 @@ class Database:
         self.engine = engine
         self._thread_engine = thread_engine
         self._writer = asyncio.Lock()
+        self._reports = asyncio.Semaphore(MAX_REPORTS)
         self._file: tuple[int, int] | None = None
 
     @property
@@ -45,6 +48,12 @@ class Database:
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that only reads; on SQLite it does not wait for a writer."""
         async with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def reporting(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that reads much, in its turn; it must not wait for anybody who asked for it."""
+        async with self._reports, self.reading() as connection:
             yield connection
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Queries on usage: sums out of the rollups, and the raw records page by page."""
+"""Sums of usage out of the rollups, by any grouping that they carry."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,17 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aqueduct.domain.permissions import EVERYWHERE, Reach
 from aqueduct.domain.usage import UNITS
-from aqueduct.storage.instants import DAY, HOUR, first_id, to_microseconds, to_seconds
+from aqueduct.storage.instants import DAY, HOUR, to_microseconds, to_seconds
 from aqueduct.storage.pages import is_within
 from aqueduct.storage.rollups import DAY_SECONDS, HOUR_SECONDS
 from aqueduct.storage.tables import (
     MEASURES,
     api_tokens,
     end_user_rollups,
+    organisations,
+    service_accounts,
     target_rollups,
-    usage_attempts,
-    usage_requests,
+    teams,
     usage_rollups,
+    users,
 )
 
 Grouping = Literal[
@@ -50,17 +52,41 @@ COLUMNS: Mapping[Grouping, str] = {
     "hour": "start_at",
     "day": "start_at",
 }
+NAMED: Mapping[Grouping, sa.Table] = {
+    "token": api_tokens,
+    "organisation": organisations,
+    "team": teams,
+    "user": users,
+    "service-account": service_accounts,
+}
+"""What has a name beside its id, and where that is."""
+
 TABLES = (usage_rollups, target_rollups, end_user_rollups)
 NANO = Decimal(10) ** -9
+PART_ROWS = 500
+
+SumsRow = Sequence[Any]
+"""The readable key of each grouping, the name of each of them that has one, the currency, then the `MEASURES`."""
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which usage is meant: its time (seconds since the epoch), whose it may be, and values that columns must have."""
+
+    since: float
+    until: float
+    reach: Reach = EVERYWHERE
+    filters: Mapping[str, str] = {}
 
 
 class UsageSummary(msgspec.Struct, kw_only=True, frozen=True):
     """What one group used; `requests` are attempts where a group is a target.
 
-    `keys` are in the order of the groupings, None where there was none. `costs` are exact amounts by currency.
+    `keys` are in the order of the groupings, None where there was none; `names` are what people call those that are
+    ids, and None where there is no other name. `costs` are exact amounts by currency.
     """
 
     keys: tuple[str | None, ...]
+    names: tuple[str | None, ...]
     requests: int
     errors: int
     units: dict[str, int]
@@ -68,52 +94,77 @@ class UsageSummary(msgspec.Struct, kw_only=True, frozen=True):
     duration_ms: int
 
 
-def rollup_for(by: Sequence[Grouping]) -> sa.Table | None:
-    """Return the rollup that has all of the groupings; None where no rollup has them together."""
-    days_only = "hour" in by
+def rollup_for(by: Sequence[Grouping], filters: Iterable[str] = ()) -> sa.Table | None:
+    """Return the rollup that has all of the groupings and the filtered columns; None where none has them together."""
+    columns = {*(COLUMNS[grouping] for grouping in by), *filters}
     for table in TABLES:
-        if table is end_user_rollups and days_only:
+        if table is end_user_rollups and "hour" in by:
             continue
-        if all(COLUMNS[grouping] in table.c for grouping in by):
+        if columns <= set(table.c.keys()):
             return table
     return None
 
 
-async def summarise(
-    connection: AsyncConnection, *, since: float, until: float, by: Sequence[Grouping], reach: Reach = EVERYWHERE
-) -> AsyncIterator[UsageSummary]:
-    """Sum usage of whole hours from `since` to `until` (whole days where it is by end user), in the groups' order.
+async def stream_sums(
+    connection: AsyncConnection, selection: Selection, by: Sequence[Grouping]
+) -> AsyncIterator[list[SumsRow]]:
+    """Yield the sums of whole hours (whole days where it is by end user), a row a group and currency, in order.
 
-    Rows are read as they come, so that any number of groups takes constant memory. Raises `ValueError` for groupings
-    that no rollup has together.
+    Rows come in parts as they are read, so that any number of groups takes constant memory. Raises `ValueError` for
+    groupings that no rollup has together.
     """
-    table = rollup_for(by)
+    table = rollup_for(by, selection.filters)
     if table is None:
-        raise ValueError(f"usage is not kept by {' and '.join(by)} together")
+        raise ValueError(f"usage is not kept by {' and '.join((*by, *selection.filters))} together")
+    async with connection.stream(sums_statement(table, selection, by)) as rows:
+        async for part in rows.partitions(PART_ROWS):
+            yield [readable(row, by) for row in part]
+
+
+def sums_statement(table: sa.Table, selection: Selection, by: Sequence[Grouping]) -> sa.Select[Any]:
+    """Return the query for `stream_sums`: what is summed is grouped first, then the few groups are given names."""
     keys: list[sa.ColumnElement[Any]] = [table.c[COLUMNS[grouping]] for grouping in by]
     if "day" in by:
         day = table.c.start_at // DAY * DAY
         keys = [day if grouping == "day" else key for grouping, key in zip(by, keys, strict=True)]
-    names = [key.label(f"key_{number}") for number, key in enumerate(keys)]
-    statement = (
-        sa.select(*names, table.c.currency, *(sa.func.sum(table.c[name]).label(name) for name in MEASURES))
-        .where(within(table, since, until, hourly="hour" in by), is_reached(table, reach))
+    labelled = [key.label(f"key_{at}") for at, key in enumerate(keys)]
+    sums = (
+        sa.select(*labelled, table.c.currency, *(sa.func.sum(table.c[name]).label(name) for name in MEASURES))
+        .where(
+            within(table, selection.since, selection.until, hourly="hour" in by),
+            is_reached(table, selection.reach),
+            *(table.c[name] == value for name, value in selection.filters.items()),
+        )
         .group_by(*keys, table.c.currency)
-        .order_by(*keys, table.c.currency)
+        .subquery("sums")
     )
-    token_names = await read_token_names(connection) if "token" in by else {}
+    found = [sums.c[label.name] for label in labelled]
+    source: sa.FromClause = sums
+    names: list[sa.ColumnElement[Any]] = []
+    for grouping, key in zip(by, found, strict=True):
+        if (named := NAMED.get(grouping)) is not None:
+            source = source.outerjoin(named, named.c.id == key)
+            names.append(named.c.name)
+    statement = sa.select(*found, *names, sums.c.currency, *(sums.c[name] for name in MEASURES)).select_from(source)
+    return statement.order_by(*found, sums.c.currency)
+
+
+async def summarise(
+    connection: AsyncConnection, selection: Selection, by: Sequence[Grouping]
+) -> AsyncIterator[UsageSummary]:
+    """Yield what `stream_sums` does, a summary a group with its costs in all currencies."""
     pending: UsageSummary | None = None
-    async with connection.stream(statement) as rows:
-        async for row in rows:
-            summary = read_summary(row, len(by))
+    async for part in stream_sums(connection, selection, by):
+        for row in part:
+            summary = read_summary(row, by)
             if pending is not None and pending.keys == summary.keys:
-                pending = total((pending, summary), pending.keys)
+                pending = total((pending, summary), pending.keys, pending.names)
                 continue
             if pending is not None:
-                yield readable_keys(pending, by, token_names)
+                yield pending
             pending = summary
     if pending is not None:
-        yield readable_keys(pending, by, token_names)
+        yield pending
 
 
 def within(table: sa.Table, since: float, until: float, *, hourly: bool) -> sa.ColumnElement[bool]:
@@ -141,26 +192,41 @@ def is_reached(table: sa.Table, reach: Reach) -> sa.ColumnElement[bool]:
     return table.c.organisation_id == reach.organisation_id
 
 
-def can_reach(by: Sequence[Grouping], reach: Reach) -> bool:
+def can_reach(by: Sequence[Grouping], selection: Selection) -> bool:
     """Whether an actor's part can be told apart: targets belong to nobody, end users to organisations alone."""
-    table = rollup_for(by)
-    if table is usage_rollups or reach.everything:
+    table = rollup_for(by, selection.filters)
+    if table is usage_rollups or selection.reach.everything:
         return True
-    return table is end_user_rollups and reach.organisation_id is not None
+    return table is end_user_rollups and selection.reach.organisation_id is not None
 
 
-async def read_token_names(connection: AsyncConnection) -> dict[str, str]:
-    """Return the names of API tokens by their ids."""
-    rows = await connection.execute(sa.select(api_tokens.c.id, api_tokens.c.name))
-    return {row.id: row.name for row in rows}
+def readable(row: Sequence[Any], by: Sequence[Grouping]) -> SumsRow:
+    """Return a row with its keys as people know them, and whole numbers, which PostgreSQL's sums are not."""
+    keys = [readable_key(key, grouping) for key, grouping in zip(row, by, strict=False)]
+    first = len(row) - len(MEASURES)
+    return [*keys, *row[len(by) : first], *map(int, row[first:])]
 
 
-def read_summary(row: Sequence[Any], groups: int) -> UsageSummary:
+def readable_key(key: Any, grouping: Grouping) -> str | None:
+    """Write a key: `2026-12-31` for a day, `2026-12-31T23:00Z` for an hour; None is none."""
+    match grouping:
+        case "day":
+            return f"{datetime.fromtimestamp(to_seconds(key), UTC):%Y-%m-%d}"
+        case "hour":
+            return f"{datetime.fromtimestamp(to_seconds(key), UTC):%Y-%m-%dT%H:%MZ}"
+        case _:
+            return key or None
+
+
+def read_summary(row: SumsRow, by: Sequence[Grouping]) -> UsageSummary:
     """Turn a row into the summary of a group in one currency."""
-    numbers = dict(zip(MEASURES, map(int, row[groups + 1 :]), strict=True))
-    currency = row[groups]
+    first = len(row) - len(MEASURES)
+    numbers = dict(zip(MEASURES, row[first:], strict=True))
+    names = iter(row[len(by) : first - 1])
+    currency = row[first - 1]
     return UsageSummary(
-        keys=tuple(row[:groups]),
+        keys=tuple(row[: len(by)]),
+        names=tuple(next(names) if grouping in NAMED else None for grouping in by),
         requests=numbers["requests"],
         errors=numbers["errors"],
         units={unit: numbers[unit] for unit in UNITS},
@@ -169,7 +235,9 @@ def read_summary(row: Sequence[Any], groups: int) -> UsageSummary:
     )
 
 
-def total(summaries: Iterable[UsageSummary], keys: tuple[str | None, ...] = ()) -> UsageSummary:
+def total(
+    summaries: Iterable[UsageSummary], keys: tuple[str | None, ...] = (), names: tuple[str | None, ...] = ()
+) -> UsageSummary:
     """Add groups up."""
     requests = errors = duration_ms = 0
     units = dict.fromkeys(UNITS, 0)
@@ -182,54 +250,6 @@ def total(summaries: Iterable[UsageSummary], keys: tuple[str | None, ...] = ()) 
             units[unit] += amount
         for currency, cost in each.costs.items():
             costs[currency] = costs.get(currency, Decimal(0)) + cost
-    return UsageSummary(keys=keys, requests=requests, errors=errors, units=units, costs=costs, duration_ms=duration_ms)
-
-
-def readable_keys(summary: UsageSummary, by: Sequence[Grouping], token_names: Mapping[str, str]) -> UsageSummary:
-    """Return the summary with its keys as people know them; times in UTC."""
-    keys = tuple(readable_key(key, grouping, token_names) for key, grouping in zip(summary.keys, by, strict=True))
-    return msgspec.structs.replace(summary, keys=keys)
-
-
-def readable_key(key: Any, grouping: Grouping, token_names: Mapping[str, str]) -> str | None:
-    """Write a key: `2026-12-31` for a day, `2026-12-31T23:00Z` for an hour, a token's name."""
-    match grouping:
-        case "day":
-            return f"{datetime.fromtimestamp(to_seconds(key), UTC):%Y-%m-%d}"
-        case "hour":
-            return f"{datetime.fromtimestamp(to_seconds(key), UTC):%Y-%m-%dT%H:%MZ}"
-        case "token":
-            return token_names.get(key, key) or None
-        case _:
-            return key or None
-
-
-async def read_page(
-    connection: AsyncConnection, *, since: float, until: float, after: str | None, size: int
-) -> list[dict[str, Any]]:
-    """Read up to `size` requests with ids after `after`, in the order of their ids, each with its attempts.
-
-    `started_at` is in seconds since the epoch, as in the journal.
-    """
-    requests = usage_requests.c
-    wanted = (requests.started_at >= to_microseconds(since)) & (requests.started_at < to_microseconds(until))
-    # The time alone would read every row there is; ids are in its order.
-    wanted &= requests.id >= first_id(since) if after is None else requests.id > after
-    page = sa.select(usage_requests).where(wanted).order_by(requests.id).limit(size)
-    records = {row["id"]: readable(row) | {"attempts": []} for row in (await connection.execute(page)).mappings()}
-    if records:
-        ends = usage_attempts.c.request_id.between(min(records), max(records))
-        attempts = sa.select(usage_attempts).where(ends).order_by(*usage_attempts.primary_key)
-        for row in (await connection.execute(attempts)).mappings():
-            if (record := records.get(row["request_id"])) is not None:
-                attempt = readable(row)
-                del attempt["request_id"], attempt["position"]
-                record["attempts"].append(attempt)
-    return list(records.values())
-
-
-def readable(row: sa.RowMapping) -> dict[str, Any]:
-    """Return a row as the domain would say it, with `cost` in its currency instead of billionths of it."""
-    values = dict(row) | {"started_at": to_seconds(row["started_at"])}
-    nano = values.pop("cost_nano")
-    return values | {"cost": None if nano is None else nano * NANO}
+    return UsageSummary(
+        keys=keys, names=names, requests=requests, errors=errors, units=units, costs=costs, duration_ms=duration_ms
+    )

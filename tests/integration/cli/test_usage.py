@@ -65,7 +65,7 @@ async def summed(data_dir: Path, since: float, *groupings: Grouping) -> list[Sum
     async with open_workspace(Settings(data_dir=data_dir)) as workspace:
         answers = [[each async for each in summarise(workspace.database, since=since, by=(by,))] for by in groupings]
     return [
-        {each.keys[0]: (each.requests, each.errors, each.units["input_tokens"]) for each in answer}
+        {each.names[0] or each.keys[0]: (each.requests, each.errors, each.units["input_tokens"]) for each in answer}
         for answer in answers
     ]
 
@@ -86,9 +86,10 @@ def test_usage_is_summed_by_model_token_day_and_target(used: CommandLine) -> Non
 
 def test_sums_for_programs_are_json(used: CommandLine) -> None:
     lines = used.output("usage", "--format", "jsonl", "--by", "token", "--since", "60d").splitlines()
-    groups = {group["token"]: group for group in map(json.loads, lines)}
+    groups = {group["api_token_name"]: group for group in map(json.loads, lines)}
+    assert groups["ci"].pop("api_token_id").startswith("tok_")
     assert groups["ci"] == {
-        "token": "ci",
+        "api_token_name": "ci",
         "requests": 3,
         "errors": 1,
         "input_tokens": 2000,
@@ -99,8 +100,9 @@ def test_sums_for_programs_are_json(used: CommandLine) -> None:
         "input_audio_tokens": 0,
         "output_audio_tokens": 0,
         "images": 0,
+        "cost": None,
+        "currency": None,
         "duration_ms": 0,
-        "costs": {},
     }
 
 
@@ -122,6 +124,16 @@ def test_raw_records_are_exported_with_their_ids(used: CommandLine) -> None:
 def test_nothing_used_is_an_empty_list(command_line: CommandLine) -> None:
     assert json.loads(command_line.output("usage", "export")) == []
     assert "Total" in command_line.output("usage")
+
+
+def test_usage_is_narrowed_to_what_has_a_value(used: CommandLine) -> None:
+    assert [each["id"] for each in json.loads(used.output("usage", "export", "--only", "model=b"))] == []
+    records = json.loads(used.output("usage", "export", "--only", "api_token_id=tok_gone"))
+    assert [each["id"] for each in records] == ["r3"]
+    lines = used.output("usage", "--format", "csv", "--by", "token,model", "--only", "api_token_id=tok_gone")
+    assert [(row["api_token_id"], row["model"]) for row in csv.DictReader(io.StringIO(lines))] == [("tok_gone", "b")]
+    assert "cannot be narrowed" in used.error("usage", "--only", "colour=red")
+    assert "narrows nothing" in used.error("usage", "--only", "model")
 
 
 def test_a_wrong_start_is_one_line(command_line: CommandLine) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from tests.postgres_server import PostgresServer
-from tests.usage_records import ship, usage_record
+from tests.usage_records import exported, ship, usage_record
 
 from aqueduct.control.databases import back_up, copy_to, restore
-from aqueduct.control.usage import export, summarise
+from aqueduct.control.usage import summarise
 from aqueduct.control.workspace import Workspace, create_workspace
 from aqueduct.domain.actor import SYSTEM
 from aqueduct.errors import AlreadyExists, ConfigurationError
@@ -30,7 +30,7 @@ def quiet(_table: str, _rows: int) -> None:
 
 async def content(workspace: Workspace) -> list[object]:
     """Return everything that a person can see of the database."""
-    records: list[object] = [each async for each in export(workspace.database, since=0)]
+    records: list[object] = list(await exported(workspace.database))
     sums: list[object] = [each async for each in summarise(workspace.database, since=0, by=("day", "model", "token"))]
     return [*records, *sums, *await workspace.api_tokens.list(SYSTEM)]
 

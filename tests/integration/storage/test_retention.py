@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.usage_records import ship, usage_record
+from tests.usage_records import exported, ship, usage_record
 
-from aqueduct.control.usage import export, summarise
+from aqueduct.control.usage import summarise
 from aqueduct.control.workspace import Workspace
 from aqueduct.settings import Settings
 from aqueduct.storage import retention
@@ -34,7 +34,7 @@ async def test_old_records_go_and_their_sums_stay(workspace: Workspace, monkeypa
     new = [usage_record(NOW - 29.9 * DAY_SECONDS + number, end_user="new") for number in range(5)]
     await ship(workspace, *old, *new)
     assert await Retention(workspace.database, 30, clock=lambda: NOW).prune() == 20
-    assert {each["id"] async for each in export(workspace.database, since=0)} == {each.id for each in new}
+    assert {each["id"] for each in await exported(workspace.database)} == {each.id for each in new}
     assert await count(workspace, usage_attempts) == 5
     assert await count(workspace, end_user_rollups) == 1
     (summary,) = [each async for each in summarise(workspace.database, since=0, by=("model",))]

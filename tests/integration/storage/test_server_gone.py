@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from tests.postgres_server import running_postgres
-from tests.usage_records import usage_record
+from tests.usage_records import exported, usage_record
 
-from aqueduct.control.usage import export, summarise
+from aqueduct.control.usage import summarise
 from aqueduct.control.workspace import create_workspace
 from aqueduct.settings import Settings
 from aqueduct.storage.journal import Journal
@@ -35,6 +35,6 @@ async def test_what_is_recorded_while_the_server_is_gone_is_stored_when_it_is_ba
             await shipper.ship()
             await shipper.close()
             journal.close()
-            assert {each["id"] async for each in export(workspace.database, since=0)} == {each.id for each in records}
+            assert {each["id"] for each in await exported(workspace.database)} == {each.id for each in records}
             (summary,) = [each async for each in summarise(workspace.database, since=0, by=("model",))]
             assert summary.requests == 30

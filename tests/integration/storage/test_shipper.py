@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.usage_records import exported
 
-from aqueduct.control.usage import export
 from aqueduct.control.workspace import Workspace, create_workspace
 from aqueduct.domain.usage import AttemptRecord, Undelivered, UsageRecord
 from aqueduct.settings import Settings
@@ -51,7 +51,7 @@ def settings(tmp_path: Path, database_url: str | None) -> Settings:
 
 
 async def shipped(database: Database) -> dict[str, dict[str, Any]]:
-    return {each["id"]: each async for each in export(database, since=0)}
+    return {each["id"]: each for each in await exported(database)}
 
 
 @contextlib.asynccontextmanager
@@ -73,7 +73,7 @@ async def test_a_record_becomes_a_row_and_each_attempt_one(workspace: Workspace)
         await asyncio.sleep(0)
         await shipper.ship()
         found = (await shipped(workspace.database))["r1"]
-    assert found["started_at"] == 1_700_000_000.25
+    assert found["started_at"] == "2023-11-14T22:13:20.250000Z"
     assert found["units"] == {"input_tokens": 3, "output_tokens": 5}
     assert (found["is_stream"], found["delivered"], found["end_user"]) == (True, True, "someone")
     assert [attempt["error"] for attempt in found["attempts"]] == ["upstream_unreachable", None]

@@ -5,14 +5,16 @@ from typing import Annotated
 from fastapi import Query
 from fastapi.responses import StreamingResponse
 
-from aqueduct.admin_api.audit.export import CSV, EXPORTED, JSON_LINES, write_csv, write_json_lines
+from aqueduct.admin_api.audit.export import write_csv, write_json_lines
 from aqueduct.admin_api.audit.schemas import AuditExport, AuditQuery, AuditView
 from aqueduct.admin_api.desk import Desk, reads
 from aqueduct.admin_api.routing import new_router
 from aqueduct.admin_api.schemas import ListOf
+from aqueduct.admin_api.streaming import EXPORTED, stream
 from aqueduct.control.audit import IN_ORDER, AuditLog
 from aqueduct.domain.scopes import Kind
 from aqueduct.storage.pages import Listing
+from aqueduct.wire.lines import CSV, JSON_LINES
 
 router = new_router("audit")
 Reading = Annotated[Desk, reads(Kind.AUDIT)]
@@ -32,5 +34,5 @@ async def export_audit(desk: Reading, query: Annotated[AuditExport, Query()]) ->
     listing = query.within(Listing(filters=filters, sort=IN_ORDER.sort, size=IN_ORDER.size))
     entries = AuditLog(desk.registry).export(desk.actor, listing)
     if query.format == "csv":
-        return StreamingResponse(write_csv(entries), media_type=CSV)
-    return StreamingResponse(write_json_lines(entries), media_type=JSON_LINES)
+        return await stream(write_csv(entries), CSV, "audit")
+    return await stream(write_json_lines(entries), JSON_LINES, "audit")

@@ -1,15 +1,24 @@
-"""The endpoint of usage."""
+"""The endpoints of usage."""
 
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Query
+import msgspec
+from fastapi import Query, Response
+from fastapi.responses import StreamingResponse
 
 from aqueduct.admin_api.desk import Desk, reads
 from aqueduct.admin_api.routing import new_router
-from aqueduct.admin_api.usage.schemas import UsageQuery, UsageReport, UsageView
-from aqueduct.control import usage
-from aqueduct.control.usage import UsageSummary
+from aqueduct.admin_api.streaming import EXPORTED, stream
+from aqueduct.admin_api.usage.schemas import (
+    RequestsExportQuery,
+    UsageExportQuery,
+    UsageFilter,
+    UsageQuery,
+    UsageReport,
+)
+from aqueduct.control import usage, usage_export
+from aqueduct.control.usage import Selection, UsageSummary
 from aqueduct.domain.permissions import reach
 from aqueduct.domain.scopes import Kind
 from aqueduct.errors import InvalidValue
@@ -20,28 +29,55 @@ DEFAULT_SECONDS = 30 * 86400.0
 MAX_GROUPS = 10_000
 
 
-@router.get("")
-async def summarise_usage(desk: Reading, query: Annotated[UsageQuery, Query()]) -> UsageReport:
+@router.get("", response_model=UsageReport)
+async def summarise_usage(desk: Reading, query: Annotated[UsageQuery, Query()]) -> Response:
     """Sum the usage that you may see, a row a group."""
-    since = desk.registry.now() - DEFAULT_SECONDS if query.since is None else query.since.timestamp()
-    until = None if query.until is None else query.until.timestamp()
-    by = usage.parse_groupings(query.by)
-    within = reach(desk.actor, Kind.USAGE)
+    selection = select(desk, query)
+    by = usage.parse_groupings(query.by, selection.filters)
     groups: list[UsageSummary] = []
-    async for group in usage.summarise(desk.registry.database, since=since, until=until, by=by, reach=within):
+    async for group in usage.summarise_selection(desk.registry.database, selection, by):
         groups.append(group)
         if len(groups) > MAX_GROUPS:
             raise InvalidValue(f"There are more than {MAX_GROUPS} groups. Ask for a shorter time, or fewer groupings.")
-    return UsageReport(data=[view(group, by) for group in groups], total=view(usage.total(groups), ()))
+    report = {"data": [view(group, by) for group in groups], "total": view(usage.total(groups), ())}
+    # Thousands of groups are no work for the framework's validation of what it sends.
+    return Response(msgspec.json.encode(report), media_type="application/json")
 
 
-def view(group: UsageSummary, by: Sequence[str]) -> UsageView:
-    """Show one group."""
-    return UsageView(
-        keys=dict(zip(by, group.keys, strict=True)),
-        requests=group.requests,
-        errors=group.errors,
-        units=group.units,
-        costs=group.costs,
-        duration_ms=group.duration_ms,
+@router.get("/export", response_class=StreamingResponse, responses=EXPORTED)
+async def export_usage(desk: Reading, query: Annotated[UsageExportQuery, Query()]) -> StreamingResponse:
+    """Stream the usage that you may see, a line a group and currency, as CSV or JSON Lines."""
+    selection = select(desk, query)
+    by = usage.parse_groupings(query.by, selection.filters)
+    chunks = usage_export.export_sums(desk.registry.database, selection, by, query.format)
+    return await stream(chunks, usage_export.MEDIA_TYPES[query.format], "usage")
+
+
+@router.get("/requests/export", response_class=StreamingResponse, responses=EXPORTED)
+async def export_requests(desk: Reading, query: Annotated[RequestsExportQuery, Query()]) -> StreamingResponse:
+    """Stream the requests that you may see with their attempts, a line each, as JSON Lines or CSV."""
+    chunks = usage_export.export_records(desk.registry.database, select(desk, query), query.format)
+    return await stream(chunks, usage_export.MEDIA_TYPES[query.format], "requests")
+
+
+def select(desk: Desk, query: UsageFilter) -> Selection:
+    """Return which usage a query is about, as far as whoever asks may see."""
+    return usage.select(
+        since=desk.registry.now() - DEFAULT_SECONDS if query.since is None else query.since.timestamp(),
+        until=None if query.until is None else query.until.timestamp(),
+        reach=reach(desk.actor, Kind.USAGE),
+        filters=query.filters(),
     )
+
+
+def view(group: UsageSummary, by: Sequence[str]) -> dict[str, object]:
+    """Show one group as a `UsageView`."""
+    return {
+        "keys": dict(zip(by, group.keys, strict=True)),
+        "names": dict(zip(by, group.names, strict=True)),
+        "requests": group.requests,
+        "errors": group.errors,
+        "units": group.units,
+        "costs": {currency: f"{cost:f}" for currency, cost in group.costs.items()},
+        "duration_ms": group.duration_ms,
+    }

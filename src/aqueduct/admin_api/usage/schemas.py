@@ -5,13 +5,19 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from aqueduct.admin_api.schemas import Body, Instant
+from aqueduct.admin_api.schemas import Body, Instant, Text
+from aqueduct.control.usage import FILTERS
+from aqueduct.control.usage_export import LineFormat
 
 
 class UsageView(BaseModel):
-    """What one group used: what it is called by each grouping (null: none), its units, and exact costs by currency."""
+    """What one group used, with exact costs by currency.
+
+    `keys` has an entry a grouping (null: none), `names` what people call those that are ids.
+    """
 
     keys: dict[str, str | None]
+    names: dict[str, str | None]
     requests: int
     errors: int
     units: dict[str, int]
@@ -26,9 +32,39 @@ class UsageReport(BaseModel):
     total: UsageView
 
 
-class UsageQuery(Body):
-    """Which usage is wanted: whole hours from an instant on, until another, a row a group."""
+class UsageFilter(Body):
+    """Which usage is wanted: from an instant on, until another, and of what."""
 
-    by: Annotated[str, Field(max_length=200, description="Groupings, parted by commas: `team,model`.")] = "model"
     since: Annotated[Instant | None, Field(description="By default 30 days ago.")] = None
     until: Instant | None = None
+    organisation_id: Text | None = None
+    team_id: Text | None = None
+    user_id: Text | None = None
+    service_account_id: Text | None = None
+    api_token_id: Text | None = None
+    model: Text | None = None
+    provider: Text | None = None
+    target: Text | None = None
+    end_user: Text | None = None
+
+    def filters(self) -> dict[str, str]:
+        """Return the columns that must have a value."""
+        return {name: value for name in FILTERS if (value := getattr(self, name)) is not None}
+
+
+class UsageQuery(UsageFilter):
+    """Which usage is wanted: of whole hours, a row a group."""
+
+    by: Annotated[str, Field(max_length=200, description="Groupings, parted by commas: `team,model`.")] = "model"
+
+
+class UsageExportQuery(UsageQuery):
+    """Which usage is wanted, and how it is written."""
+
+    format: LineFormat = LineFormat.CSV
+
+
+class RequestsExportQuery(UsageFilter):
+    """Which requests are wanted, and how they are written."""
+
+    format: LineFormat = LineFormat.JSONL
