@@ -12,6 +12,7 @@ from aqueduct.domain.principal import Principal
 from aqueduct.domain.usage import Undelivered, UsageRecord, shortened, sum_units
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.call import Call
+from aqueduct.gateway.capture import Recording
 from aqueduct.gateway.counting import count_tokens
 from aqueduct.wire.request import Request
 
@@ -70,6 +71,7 @@ class Entry:
         "model",
         "operation",
         "principal",
+        "recording",
         "request",
         "status",
     )
@@ -81,6 +83,7 @@ class Entry:
         self.request: Request | None = None
         self.model: str | None = None
         self.admission: Admission | None = None
+        self.recording: Recording | None = None
         self.attempts: list[Attempt] = []
         self.first_byte_ms: float | None = None
         self.status = 0
@@ -116,6 +119,8 @@ class Ledger:
         record.finish_reason = shortened(finish_reason)
         if entry.admission is not None:
             entry.admission.settle(record)
+        if entry.recording is not None:
+            entry.recording.finish(record)
         return self._journal.record(record)
 
     def note_undelivered(self, entry: Entry) -> None:

@@ -13,6 +13,7 @@ from aqueduct.gateway.account import Entry, Journal, Ledger
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.call import Call, ClientGone
+from aqueduct.gateway.capture import Recorder, Recording
 from aqueduct.gateway.in_flight import InFlight
 from aqueduct.gateway.keepalive import Keepalive
 from aqueduct.gateway.relay import Relay
@@ -59,6 +60,7 @@ class Pipeline:
         limiter: Limiter,
         router: Router,
         journal: Journal,
+        recorder: Recorder,
         limits: PipelineLimits,
     ) -> None:
         self._in_flight = InFlight(limits.max_in_flight_bytes)
@@ -67,6 +69,7 @@ class Pipeline:
         self._limiter = limiter
         self._router = router
         self._journal = journal
+        self._recorder = recorder
         self._ledger = Ledger(journal)
         self._limits = limits
 
@@ -78,6 +81,8 @@ class Pipeline:
                 raise PermissionDenied(_TERMS_ARE_DUE, code="terms_not_accepted")
             snapshot = self._state.snapshot
             body = await call.read_body(self._limits.max_body_bytes, self._in_flight)
+            if entry.principal.capture is not None:
+                entry.recording = Recording(self._recorder, entry.principal.capture, body)
             entry.request = request = dialect.parse(body)
             model = snapshot.resolve(entry.principal, request.model)
             entry.model = model.name
@@ -149,6 +154,8 @@ class Pipeline:
             return
         rendered = render(error)
         entry.status = 200 if call.is_committed else rendered.status
+        if entry.recording is not None:
+            entry.recording.add(encode_error_event(error) if call.is_committed else rendered.body)
         await self._ledger.settle(entry, ending, error_code=rendered.code)
 
     def _settle_unheard(self, call: Call, entry: Entry | None) -> None:
