@@ -32,7 +32,7 @@ from aqueduct.domain.budget import Budget
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import ConfigurationError, CountersUnavailable, TokenCheckUnavailable
-from aqueduct.gateway.account import BestEffortJournal
+from aqueduct.gateway.account import BestEffortJournal, Ledger
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.asgi import CALL, Application, AsgiEndpoint, Receive, Send
 from aqueduct.gateway.authenticate import Authenticator
@@ -118,8 +118,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
                 are_budgets_open=settings.budgets_without_counters == "open",
             ),
             Router(opener, CheckedOpener(opener, checker), price_book, events.emit),
-            journal if settings.unaccounted == "refuse" else BestEffortJournal(journal),
-            capture_writer,
+            Ledger(journal if settings.unaccounted == "refuse" else BestEffortJournal(journal), capture_writer),
             PipelineLimits(settings.max_body_bytes, settings.max_in_flight_bytes, settings.keepalive_interval_seconds),
         )
         admin = AdminApplication(workspace, authenticator)

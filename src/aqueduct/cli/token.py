@@ -13,6 +13,7 @@ from aqueduct.cli.printing import show_instant, show_list
 from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.api_tokens import CreatedToken
 from aqueduct.control.bulk import create_api_tokens
+from aqueduct.control.capture_policies import parse_policy
 from aqueduct.control.issuance import issue
 from aqueduct.control.owners import NewApiToken
 from aqueduct.control.periods import parse_duration, parse_expiry
@@ -38,6 +39,8 @@ class TokenOptions(LimitOptions):
     scopes: Annotated[str | None, typer.Option(help="What it may administer: admin, or teams:read,users:write.")] = None
     networks: Annotated[str | None, typer.Option(help="From where it may be used: 192.0.2.0/24,2001:db8::/32.")] = None
 
+    capture: Annotated[str | None, typer.Option(help=CAPTURE_HELP)] = None
+
     def wanted(self, now: float) -> NewApiToken:
         """Return the token that is wanted."""
         return NewApiToken(
@@ -49,6 +52,7 @@ class TokenOptions(LimitOptions):
             allowed_models=None if self.models is None else parse_list(self.models, "models"),
             scopes=() if self.scopes is None else parse_list(self.scopes, "scopes"),
             ip_allow_list=None if self.networks is None else parse_list(self.networks, "networks"),
+            capture=None if self.capture is None else parse_policy(self.capture),
         )
 
 

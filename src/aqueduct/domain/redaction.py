@@ -1,8 +1,8 @@
 """Redaction: takes members out of JSON documents, by name or by path.
 
 A bare name (`user`) is that member wherever it is; a path (`messages[*].content`, `choices.*.text`) begins at the top,
-as does a name behind `$.`. A `*` is any member. Arrays are passed through, so that `[*]` may be left out. Names match in
-any case: what differs from a known name in its case is refused by the gateway, but may be captured.
+as does a name behind `$.`. A `*` is any member. Arrays are passed through, so that `[*]` may be left out. Names match
+in any case: what differs from a known name in its case is refused by the gateway, but may be captured.
 """
 
 import re

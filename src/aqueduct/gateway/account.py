@@ -6,13 +6,14 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from aqueduct.domain.capture import CapturePolicy
 from aqueduct.domain.model import Target
 from aqueduct.domain.price import cost, sum_costs
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.usage import Undelivered, UsageRecord, shortened, sum_units
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.call import Call
-from aqueduct.gateway.capture import Recording
+from aqueduct.gateway.capture import Recorder, Recording
 from aqueduct.gateway.counting import count_tokens
 from aqueduct.wire.request import Request
 
@@ -99,8 +100,18 @@ class Entry:
 class Ledger:
     """Opens an entry for every authenticated request and settles it once, whatever became of it."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, recorder: Recorder) -> None:
         self._journal = journal
+        self._recorder = recorder
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether requests can be recorded at the moment."""
+        return self._journal.is_writable
+
+    def begin_capture(self, entry: Entry, policy: CapturePolicy, body: bytes) -> None:
+        """Keep what the request says, and what it will be answered."""
+        entry.recording = Recording(self._recorder, policy, body)
 
     def open(self, call: Call, principal: Principal, operation: str) -> Entry:
         """Start the account of one request."""

@@ -9,11 +9,10 @@ import structlog
 from aqueduct.domain.principal import TermsState
 from aqueduct.domain.usage import CANCELLED, CLIENT_GONE, FINISHED, REFUSED, SEND_FAILED, UPSTREAM_DIED
 from aqueduct.errors import Draining, JournalUnavailable, PermissionDenied
-from aqueduct.gateway.account import Entry, Journal, Ledger
+from aqueduct.gateway.account import Entry, Ledger
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.call import Call, ClientGone
-from aqueduct.gateway.capture import Recorder, Recording
 from aqueduct.gateway.in_flight import InFlight
 from aqueduct.gateway.keepalive import Keepalive
 from aqueduct.gateway.relay import Relay
@@ -59,8 +58,7 @@ class Pipeline:
         authenticator: Authenticator,
         limiter: Limiter,
         router: Router,
-        journal: Journal,
-        recorder: Recorder,
+        ledger: Ledger,
         limits: PipelineLimits,
     ) -> None:
         self._in_flight = InFlight(limits.max_in_flight_bytes)
@@ -68,9 +66,7 @@ class Pipeline:
         self._authenticator = authenticator
         self._limiter = limiter
         self._router = router
-        self._journal = journal
-        self._recorder = recorder
-        self._ledger = Ledger(journal)
+        self._ledger = ledger
         self._limits = limits
 
     def complete(self, call: Call, dialect: Dialect) -> Awaitable[None]:
@@ -82,7 +78,7 @@ class Pipeline:
             snapshot = self._state.snapshot
             body = await call.read_body(self._limits.max_body_bytes, self._in_flight)
             if entry.principal.capture is not None:
-                entry.recording = Recording(self._recorder, entry.principal.capture, body)
+                self._ledger.begin_capture(entry, entry.principal.capture, body)
             entry.request = request = dialect.parse(body)
             model = snapshot.resolve(entry.principal, request.model)
             entry.model = model.name
@@ -113,7 +109,7 @@ class Pipeline:
             if self._state.is_draining:
                 raise Draining("The gateway is shutting down. Try again shortly.")
             principal = await self._authenticator.authenticate(call)
-            if not self._journal.is_writable:
+            if not self._ledger.is_writable:
                 raise JournalUnavailable("Usage cannot be recorded at the moment, so nothing is served.")
             entry = self._ledger.open(call, principal, operation)
             call.watch_client()

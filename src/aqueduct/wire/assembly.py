@@ -16,8 +16,11 @@ _TAKEN_WHOLE = frozenset(
 _CHUNK = ".chunk"
 
 
-class _Pieces(list[str]):
+class _Pieces:
     """A text whose pieces are joined once, at the end."""
+
+    def __init__(self, first: str) -> None:
+        self.texts = [first]
 
 
 def assemble(stream: bytes) -> dict[str, Any]:
@@ -32,7 +35,7 @@ def assemble(stream: bytes) -> dict[str, Any]:
         if payload == DONE_PAYLOAD:
             continue
         chunk = msgspec.json.decode(payload, type=dict[str, Any])
-        for choice in chunk.pop("choices", None) or ():
+        for choice in msgspec.convert(chunk.pop("choices", None) or [], list[dict[str, Any]]):
             _add_choice(choices, choice)
         _fold(document, chunk)
     if choices:
@@ -43,13 +46,11 @@ def assemble(stream: bytes) -> dict[str, Any]:
     return whole
 
 
-def _add_choice(choices: dict[int, dict[str, Any]], choice: Any) -> None:
-    if not isinstance(choice, dict) or not isinstance(index := choice.get("index", 0), int):
-        raise ValueError("a choice is an object with a number")
+def _add_choice(choices: dict[int, dict[str, Any]], choice: dict[str, Any]) -> None:
+    index = msgspec.convert(choice.get("index", 0), int)
     known = choices.setdefault(index, {"index": index})
-    delta = choice.pop("delta", None)
-    if isinstance(delta, dict):
-        _fold(known.setdefault("message", {}), delta)
+    if (delta := choice.pop("delta", None)) is not None:
+        choice["message"] = delta
     _fold(known, choice)
 
 
@@ -68,7 +69,7 @@ def _begin(value: Any) -> Any:
     """Return a first piece, ready for others."""
     match value:
         case str():
-            return _Pieces([value])
+            return _Pieces(value)
         case dict():
             begun: dict[str, Any] = {}
             _fold(begun, value)
@@ -82,13 +83,13 @@ def _begin(value: Any) -> Any:
 def _merge(known: Any, more: Any) -> Any:
     match known, more:
         case _Pieces(), str():
-            known.append(more)
+            known.texts.append(more)
         case dict(), dict():
             _fold(known, more)
         case list(), list():
             _merge_lists(known, more)
         case _:
-            return more
+            return _begin(more)
     return known
 
 
@@ -108,7 +109,7 @@ def _merge_lists(known: list[Any], more: list[Any]) -> None:
 def _join(value: Any) -> Any:
     match value:
         case _Pieces():
-            return "".join(value)
+            return "".join(value.texts)
         case dict():
             return {name: _join(member) for name, member in value.items()}
         case list():
