@@ -53,12 +53,8 @@ def change(
     capture: Annotated[str | None, typer.Option(help=CAPTURE_HELP)] = None,
 ) -> None:
     """Change what is given of an organisation."""
-    given: dict[str, object] = {
-        "name": rename,
-        "max_api_tokens_per_user": max_tokens_per_user,
-        "requires_terms": requires_terms,
-    }
-    changes = {field: value for field, value in given.items() if value is not None}
+    given = {"name": rename, "max_api_tokens_per_user": max_tokens_per_user, "requires_terms": requires_terms}
+    changes: dict[str, object] = {field: value for field, value in given.items() if value is not None}
     if capture is not None:
         changes["capture"] = msgspec.to_builtins(parse_policy(capture))
     changed = in_workspace(lambda workspace: Organisations(workspace.registry).change(SYSTEM, name, changes))

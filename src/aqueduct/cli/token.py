@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from aqueduct.cli.options import AsJson, LimitOptions, budgets_of, parse_list, spread
+from aqueduct.cli.options import CAPTURE_HELP, AsJson, LimitOptions, budgets_of, parse_list, spread
 from aqueduct.cli.printing import show_instant, show_list
 from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.api_tokens import CreatedToken
@@ -38,7 +38,6 @@ class TokenOptions(LimitOptions):
     budget: Annotated[str | None, typer.Option(help="What it may spend: 5.00/month; day, week, total.")] = None
     scopes: Annotated[str | None, typer.Option(help="What it may administer: admin, or teams:read,users:write.")] = None
     networks: Annotated[str | None, typer.Option(help="From where it may be used: 192.0.2.0/24,2001:db8::/32.")] = None
-
     capture: Annotated[str | None, typer.Option(help=CAPTURE_HELP)] = None
 
     def wanted(self, now: float) -> NewApiToken:
