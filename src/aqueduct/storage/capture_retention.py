@@ -24,6 +24,8 @@ INTERVAL_SECONDS = 900.0
 STEP_ROWS = 50
 """How many captures a transaction removes: each may be many pages, which SQLite overwrites."""
 REST_FACTOR = 4.0
+SECURE_DELETE = {0: "OFF", 1: "ON", 2: "FAST"}
+"""What SQLite calls the values of the pragma."""
 
 logger = structlog.get_logger(__name__)
 
@@ -103,9 +105,12 @@ async def remove(connection: AsyncConnection, request_ids: list[str]) -> None:
     """Delete captures; SQLite overwrites what they said, instead of only forgetting where it is."""
     if not request_ids:
         return
-    is_sqlite = connection.dialect.name == "sqlite"
-    if is_sqlite:
-        await connection.exec_driver_sql("PRAGMA secure_delete = ON")
-    await connection.execute(sa.delete(captures).where(captures.c.id.in_(request_ids)))
-    if is_sqlite:
-        await connection.exec_driver_sql("PRAGMA secure_delete = OFF")
+    statement = sa.delete(captures).where(captures.c.id.in_(request_ids))
+    if connection.dialect.name != "sqlite":
+        await connection.execute(statement)
+        return
+    before = (await connection.exec_driver_sql("PRAGMA secure_delete")).scalar_one()
+    await connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    await connection.execute(statement)
+    # The connection goes back into the pool, and whoever has it next deletes what is no secret.
+    await connection.exec_driver_sql(f"PRAGMA secure_delete = {SECURE_DELETE[before]}")
