@@ -142,7 +142,7 @@ async def test_what_was_captured_goes_with_its_organisation_but_not_with_its_tok
 
 async def test_nobody_sees_a_capture_of_another_tenant(world: World) -> None:
     now = world.registry.now()
-    placed = {"organisation_id": world.theirs.organisation.id, "user_id": world.theirs.member.id}
+    placed: dict[str, Any] = {"organisation_id": world.theirs.organisation.id, "user_id": world.theirs.member.id}
     theirs = recorded(now, **placed, team_id=world.theirs.team.id)
     await write(world.workspace, theirs)
     for user in (world.ours.boss, world.ours.lead, world.ours.member):
