@@ -32,7 +32,7 @@ from aqueduct.domain.budget import Budget
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import ConfigurationError, CountersUnavailable, TokenCheckUnavailable
-from aqueduct.gateway.account import BestEffortJournal
+from aqueduct.gateway.account import BestEffortJournal, Ledger
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.asgi import CALL, Application, AsgiEndpoint, Receive, Send
 from aqueduct.gateway.authenticate import Authenticator
@@ -51,6 +51,8 @@ from aqueduct.local.transport import LocalTransport
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
 from aqueduct.storage.api_tokens import ApiTokenStore
+from aqueduct.storage.capture_retention import CaptureRetention
+from aqueduct.storage.captures import CaptureWriter
 from aqueduct.storage.events import Events
 from aqueduct.storage.journal import Journal as FileJournal
 from aqueduct.storage.retention import Retention
@@ -97,6 +99,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         stack.callback(journal.close)
         shipper = Shipper(workspace.database, journal, workspace.directory.journal)
         stack.push_async_callback(shipper.close)
+        capture_writer = CaptureWriter(workspace.database)
+        stack.push_async_callback(capture_writer.close)
         counters = await stack.enter_async_context(_counters(settings))
         checker = SchemaChecker()
         stack.push_async_callback(checker.close)
@@ -114,7 +118,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
                 are_budgets_open=settings.budgets_without_counters == "open",
             ),
             Router(opener, CheckedOpener(opener, checker), price_book, events.emit),
-            journal if settings.unaccounted == "refuse" else BestEffortJournal(journal),
+            Ledger(journal if settings.unaccounted == "refuse" else BestEffortJournal(journal), capture_writer),
             PipelineLimits(settings.max_body_bytes, settings.max_in_flight_bytes, settings.keepalive_interval_seconds),
         )
         admin = AdminApplication(workspace, authenticator)
@@ -134,6 +138,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
         background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run()]
         background.append(BudgetWatch(workspace.database, events.emit).run())
+        background += [capture_writer.run(), CaptureRetention(workspace.database).run()]
         if settings.retention_days is not None:
             background.append(Retention(workspace.database, settings.retention_days).run())
         await _run(server, listener, background)

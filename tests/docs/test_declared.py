@@ -7,6 +7,7 @@ import pytest
 from tests.docs.pages import REFERENCE, ROOT, blocks, table_rows
 
 from aqueduct.config import declared
+from aqueduct.domain.capture import CapturePolicy
 from aqueduct.domain.event import EventKind
 
 PAGE = REFERENCE / "declared.md"
@@ -16,6 +17,7 @@ PAGE = REFERENCE / "declared.md"
     ("heading", "node"),
     [
         ("organisations", declared.OrganisationNode),
+        ("capture", CapturePolicy),
         ("users", declared.UserNode),
         ("teams", declared.TeamNode),
         ("members", declared.MemberNode),

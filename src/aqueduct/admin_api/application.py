@@ -9,6 +9,7 @@ from fastapi import FastAPI, Response
 from aqueduct.admin_api.api_tokens import endpoints as api_tokens
 from aqueduct.admin_api.audit import endpoints as audit
 from aqueduct.admin_api.budgets import endpoints as budgets
+from aqueduct.admin_api.captures import endpoints as captures
 from aqueduct.admin_api.door import Application, Authenticate, Door
 from aqueduct.admin_api.errors import answer_errors
 from aqueduct.admin_api.limits import endpoints as limits
@@ -40,6 +41,7 @@ RESOURCES = (
     webhooks,
     audit,
     usage,
+    captures,
 )
 OPENAPI = f"{PREFIX}/openapi.json"
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from aqueduct.domain.capture import DEFAULT_MAX_BYTES, MAX_BYTES, MAX_RETENTION_DAYS, CapturePolicy
+from aqueduct.domain.redaction import MAX_PATTERNS
 from aqueduct.domain.subject import SubjectType
 from aqueduct.storage.pages import MAX_SIZE, Listing
 
@@ -89,6 +91,8 @@ def as_builtin(value: object) -> object:
             return round(value.timestamp(), 6)
         case Decimal():
             return f"{value:f}"
+        case BaseModel():
+            return value.model_dump()
         case _:
             return value
 
@@ -148,6 +152,27 @@ class EndedQuery(PageQuery):
     """A list of what keeps its row after its end."""
 
     include_ended: Annotated[bool, Field(description="Whether deleted and revoked ones are listed too.")] = False
+
+
+class CapturePolicyValues(Body):
+    """What is kept of prompts and answers, and how long.
+
+    `redacted` are members of the JSON bodies: names (`user`, wherever it is) or paths (`messages[*].content`).
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    is_on: bool
+    retention_days: Annotated[int, Field(ge=1, le=MAX_RETENTION_DAYS)] = 30
+    redacted: Annotated[list[Text], Field(max_length=MAX_PATTERNS)] = Field(default_factory=list)
+    max_bytes: Annotated[int, Field(ge=1, le=MAX_BYTES, description="Of each body.")] = DEFAULT_MAX_BYTES
+    prompts: bool = True
+    answers: bool = True
+
+    @property
+    def wanted(self) -> CapturePolicy:
+        """Return the policy, as use cases take it."""
+        return CapturePolicy(**(self.model_dump() | {"redacted": tuple(self.redacted)}))
 
 
 class SubjectQuery(PageQuery):

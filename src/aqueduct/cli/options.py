@@ -15,6 +15,8 @@ from aqueduct.errors import InvalidValue
 
 Options = TypeVar("Options")
 
+CAPTURE_HELP = "What is kept of prompts and answers: on, off, or `on days=7 bytes=65536 redact=user,a.b`."
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 WithinOrganisation = Annotated[
     str | None, typer.Option("--organisation", help="Which organisation; not needed where there is only one.")

@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
+import msgspec
 import typer
 
 from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
-from aqueduct.cli.options import AsJson
+from aqueduct.cli.options import CAPTURE_HELP, AsJson
 from aqueduct.cli.printing import show_instant, show_list
 from aqueduct.cli.session import in_workspace, note
+from aqueduct.control.capture_policies import parse_policy
 from aqueduct.control.organisations import Organisations
 from aqueduct.domain.actor import SYSTEM
 
@@ -15,7 +17,7 @@ commands = typer.Typer(help="Organisations: tenants, apart from each other in ev
 
 Named = Annotated[str, typer.Argument(metavar="NAME", help="The organisation's name or id.")]
 Quota = Annotated[int | None, typer.Option(help="How many API tokens each of its users may have.")]
-CLEARABLE: Clearable = {"max-tokens-per-user": ("max_api_tokens_per_user", None)}
+CLEARABLE: Clearable = {"max-tokens-per-user": ("max_api_tokens_per_user", None), "capture": ("capture", None)}
 
 
 @commands.command("create")
@@ -38,6 +40,7 @@ def list_all(as_json: AsJson = False) -> None:
         "Id": lambda each: each.id,
         "Tokens a user": lambda each: each.max_api_tokens_per_user,
         "Terms": lambda each: each.requires_terms,
+        "Captured": lambda each: None if each.capture is None else each.capture.is_on,
         "Created": lambda each: show_instant(each.created_at),
     }
     show_list(found, columns, as_json=as_json)
@@ -52,10 +55,16 @@ def change(
     rename: Annotated[str | None, typer.Option(help="Its new name.")] = None,
     max_tokens_per_user: Quota = None,
     requires_terms: Annotated[bool | None, typer.Option(help="Whether its terms must be accepted.")] = None,
+    capture: Annotated[str | None, typer.Option(help=CAPTURE_HELP)] = None,
     clear: Annotated[str | None, clearing(CLEARABLE)] = None,
 ) -> None:
     """Change what is given of an organisation."""
-    given = {"name": rename, "max_api_tokens_per_user": max_tokens_per_user, "requires_terms": requires_terms}
+    given = {
+        "name": rename,
+        "max_api_tokens_per_user": max_tokens_per_user,
+        "requires_terms": requires_terms,
+        "capture": None if capture is None else msgspec.to_builtins(parse_policy(capture)),
+    }
     changes = changes_of(given, clear, CLEARABLE)
     changed = in_workspace(lambda workspace: Organisations(workspace.registry).change(SYSTEM, name, changes))
     note(f"Changed `{changed.name}` ({changed.id}).")

@@ -6,14 +6,16 @@ import time
 from dataclasses import dataclass
 from typing import Annotated
 
+import msgspec
 import typer
 
 from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
-from aqueduct.cli.options import AsJson, LimitOptions, budgets_of, parse_list, spread
+from aqueduct.cli.options import CAPTURE_HELP, AsJson, LimitOptions, budgets_of, parse_list, spread
 from aqueduct.cli.printing import show_instant, show_list
 from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.api_tokens import ApiTokens, CreatedToken
 from aqueduct.control.bulk import create_api_tokens
+from aqueduct.control.capture_policies import parse_policy
 from aqueduct.control.issuance import issue
 from aqueduct.control.owners import NewApiToken
 from aqueduct.control.periods import parse_duration, parse_expiry
@@ -27,11 +29,13 @@ Expires = Annotated[str | None, typer.Option(help="When it ends: 30d, 12h or 202
 Models = Annotated[str | None, typer.Option(help="The models it may use: a,b or gpt-*; all if left out.")]
 Scopes = Annotated[str | None, typer.Option(help="What it may administer: admin, or teams:read,users:write.")]
 Networks = Annotated[str | None, typer.Option(help="From where it may be used: 192.0.2.0/24,2001:db8::/32.")]
+Captured = Annotated[str | None, typer.Option(help=CAPTURE_HELP)]
 CLEARABLE: Clearable = {
     "expires": ("expires_at", None),
     "models": ("allowed_models", None),
     "scopes": ("scopes", ()),
     "networks": ("ip_allow_list", None),
+    "capture": ("capture", None),
 }
 
 
@@ -48,6 +52,7 @@ class TokenOptions(LimitOptions):
     budget: Annotated[str | None, typer.Option(help="What it may spend: 5.00/month; day, week, total.")] = None
     scopes: Scopes = None
     networks: Networks = None
+    capture: Captured = None
 
     def wanted(self, now: float) -> NewApiToken:
         """Return the token that is wanted."""
@@ -60,6 +65,7 @@ class TokenOptions(LimitOptions):
             allowed_models=None if self.models is None else parse_list(self.models, "models"),
             scopes=() if self.scopes is None else parse_list(self.scopes, "scopes"),
             ip_allow_list=None if self.networks is None else parse_list(self.networks, "networks"),
+            capture=None if self.capture is None else parse_policy(self.capture),
         )
 
 
@@ -103,6 +109,7 @@ class TokenChanges:
     models: Models = None
     scopes: Scopes = None
     networks: Networks = None
+    capture: Captured = None
     clear: Annotated[str | None, clearing(CLEARABLE)] = None
 
 
@@ -116,6 +123,7 @@ def change(wanted: TokenChanges) -> None:
         "allowed_models": None if wanted.models is None else parse_list(wanted.models, "models"),
         "scopes": None if wanted.scopes is None else sorted(set(parse_list(wanted.scopes, "scopes"))),
         "ip_allow_list": None if wanted.networks is None else parse_list(wanted.networks, "networks"),
+        "capture": None if wanted.capture is None else msgspec.to_builtins(parse_policy(wanted.capture)),
     }
     changes = changes_of(given, wanted.clear, CLEARABLE)
     changed = in_workspace(lambda workspace: workspace.api_tokens.change(SYSTEM, wanted.name, changes))

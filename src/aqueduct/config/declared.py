@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 from aqueduct.config.load import Source, read_source
 from aqueduct.config.schema import DECLARED_SECTIONS, Document, Name
 from aqueduct.domain.budget import Period
+from aqueduct.domain.capture import CapturePolicy
 from aqueduct.domain.identity import Role, TeamRole
 from aqueduct.domain.limit import Dimension
 
@@ -104,6 +105,7 @@ class OrganisationNode(SubjectNode, frozen=True):
 
     max_api_tokens_per_user: int | UnsetType | None = UNSET
     requires_terms: bool | UnsetType = UNSET
+    capture: CapturePolicy | UnsetType | None = UNSET
     users: list[UserNode] = []
     teams: list[TeamNode] = []
     end_users: list[MeteredNode] = []

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
 from aqueduct.control.aggregate import Aggregate
+from aqueduct.control.capture_policies import check_policy, require_right
 from aqueduct.control.owners import NewApiToken, find_owners, require_quota
 from aqueduct.control.patterns import check_patterns
 from aqueduct.control.registry import Change, new_id
@@ -45,7 +46,7 @@ class ApiTokens(Aggregate[ApiToken]):
     kind = Kind.API_TOKEN
     noun = "token"
     prefix = "tok"
-    changeable = frozenset({"name", "expires_at", "allowed_models", "scopes", "ip_allow_list"})
+    changeable = frozenset({"name", "expires_at", "allowed_models", "scopes", "ip_allow_list", "capture"})
     ended = "revoked_at"
 
     async def create(
@@ -78,6 +79,7 @@ class ApiTokens(Aggregate[ApiToken]):
             scopes=tuple(sorted(set(wanted.scopes))),
             ip_allow_list=wanted.ip_allow_list,
             created_by=change.actor.id,
+            capture=wanted.capture,
             organisation_id=owners.organisation_id,
             team_id=owners.team_id,
             user_id=owners.user_id,
@@ -87,6 +89,7 @@ class ApiTokens(Aggregate[ApiToken]):
         await self.check(change.connection, made)
         await self.authorise(change, Action.CREATE, made)
         self.require_scopes(change, made)
+        require_right(change, None, made.capture, organisation_id=made.organisation_id)
         if made.user_id is not None:
             await require_quota(change, made.user_id)
         # The index would say so too, but end the whole transaction, and a bulk has more to say.
@@ -145,6 +148,7 @@ class ApiTokens(Aggregate[ApiToken]):
         if unknown := set(item.scopes) - SCOPES:
             raise InvalidValue(f"There is no scope `{min(unknown)[:50]}`. The scopes are {', '.join(sorted(SCOPES))}.")
         check_networks(item.ip_allow_list)
+        check_policy(item.capture)
 
     @override
     def merge(self, before: ApiToken, changes: Mapping[str, object]) -> ApiToken:
@@ -156,6 +160,7 @@ class ApiTokens(Aggregate[ApiToken]):
     @override
     async def replace(self, change: Change, before: ApiToken, after: ApiToken, version: int | None = None) -> ApiToken:
         self.require_scopes(change, after)
+        require_right(change, before.capture, after.capture, organisation_id=before.organisation_id)
         return await super().replace(change, before, after, version)
 
     @override

@@ -4,8 +4,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
 from aqueduct.control.aggregate import Aggregate
+from aqueduct.control.capture_policies import check_policy, require_right
 from aqueduct.control.registry import Change, new_id
 from aqueduct.domain.actor import Actor
+from aqueduct.domain.capture import CapturePolicy
 from aqueduct.domain.identity import Organisation
 from aqueduct.domain.permissions import Resource
 from aqueduct.domain.scopes import Kind
@@ -30,15 +32,23 @@ class Organisations(Aggregate[Organisation]):
     kind = Kind.ORGANISATION
     noun = "organisation"
     prefix = "org"
-    changeable = frozenset({"name", "max_api_tokens_per_user", "requires_terms"})
+    changeable = frozenset({"name", "max_api_tokens_per_user", "requires_terms", "capture"})
 
-    async def create(self, actor: Actor, name: str, *, max_api_tokens_per_user: int | None = None) -> Organisation:
+    async def create(
+        self,
+        actor: Actor,
+        name: str,
+        *,
+        max_api_tokens_per_user: int | None = None,
+        capture: CapturePolicy | None = None,
+    ) -> Organisation:
         """Make an organisation, empty."""
         async with self.registry.changing(actor, taken=self.taken) as change:
             made = Organisation(
                 id=new_id(self.prefix),
                 name=name,
                 max_api_tokens_per_user=max_api_tokens_per_user,
+                capture=capture,
                 created_at=change.now,
             )
             return await self.add(change, made)
@@ -64,6 +74,19 @@ class Organisations(Aggregate[Organisation]):
     async def check(self, connection: AsyncConnection, item: Organisation) -> None:
         await super().check(connection, item)
         check_quota(item.max_api_tokens_per_user)
+        check_policy(item.capture)
+
+    @override
+    async def add(self, change: Change, item: Organisation) -> Organisation:
+        require_right(change, None, item.capture, organisation_id=item.id)
+        return await super().add(change, item)
+
+    @override
+    async def replace(
+        self, change: Change, before: Organisation, after: Organisation, version: int | None = None
+    ) -> Organisation:
+        require_right(change, before.capture, after.capture, organisation_id=before.id)
+        return await super().replace(change, before, after, version)
 
     @override
     async def end(self, change: Change, item: Organisation) -> None:

@@ -8,6 +8,7 @@ from aqueduct.control.registry import Change, Registry
 from aqueduct.control.service_accounts import ServiceAccounts
 from aqueduct.control.teams import Teams
 from aqueduct.control.users import Users
+from aqueduct.domain.capture import CapturePolicy
 from aqueduct.domain.identity import User
 from aqueduct.errors import InvalidValue
 from aqueduct.storage.aggregates import MEMBERSHIPS, ORGANISATIONS, USERS
@@ -29,6 +30,7 @@ class NewApiToken(msgspec.Struct, frozen=True, kw_only=True):
     allowed_models: tuple[str, ...] | None = None
     scopes: tuple[str, ...] = ()
     ip_allow_list: tuple[str, ...] | None = None
+    capture: CapturePolicy | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """API tokens: the credential, as it is administered."""
 
+from aqueduct.domain.capture import CapturePolicy
 from aqueduct.domain.versioned import Versioned
 
 
@@ -9,6 +10,7 @@ class ApiToken(Versioned, frozen=True, kw_only=True):
     Instants are in seconds since the epoch. `allowed_models` are names or patterns with `*`; None allows every model.
     It belongs to a user, to a service account, or to the installation itself. `ip_allow_list` are networks (CIDR), None
     is anywhere. `scopes` open the control plane. `created_by` is the id of the user or token that made it.
+    `capture` takes the place of the organisation's policy; None leaves that in force.
     """
 
     id: str
@@ -25,6 +27,7 @@ class ApiToken(Versioned, frozen=True, kw_only=True):
     ip_allow_list: tuple[str, ...] | None = None
     last_used_at: float | None = None
     created_by: str | None = None
+    capture: CapturePolicy | None = None
 
     def is_usable(self, now: float) -> bool:
         """Whether the token still opens the door at `now`."""

@@ -5,6 +5,7 @@ What was deleted keeps its row, for the usage that names it. Instants are in sec
 
 import enum
 
+from aqueduct.domain.capture import CapturePolicy
 from aqueduct.domain.versioned import Versioned
 
 
@@ -39,12 +40,14 @@ class Organisation(Versioned, frozen=True, kw_only=True):
     """A tenant: nothing of one is ever seen by another.
 
     `max_api_tokens_per_user` of None sets no quota; with `requires_terms` the newest terms of service must be accepted.
+    `capture` is what is kept of its prompts and answers; None is nothing.
     """
 
     id: str
     name: str
     max_api_tokens_per_user: int | None = None
     requires_terms: bool = False
+    capture: CapturePolicy | None = None
     deleted_at: float | None = None
 
 

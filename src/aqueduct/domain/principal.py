@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 import msgspec
 
 from aqueduct.domain.budget import Budget
+from aqueduct.domain.capture import CapturePolicy
 from aqueduct.domain.identity import Role
 from aqueduct.domain.limit import Limit
 from aqueduct.domain.model_rules import UNFILTERED, ModelFilter
@@ -25,8 +26,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The caller of a request; `id` is the API token's.
 
     `team_id` is the team that pays (a token has at most one), `team_ids` those its user is in, `led_team_ids` those he
-    administers. `limits` and `budgets` are all that apply, those of end users too. `is_suspended` says that an owner
-    was deleted or deactivated. Instants are in seconds since the epoch.
+    administers. `limits` and `budgets` are all that apply, those of end users too. `capture` of None keeps nothing.
+    `is_suspended` says that an owner was deleted or deactivated. Instants are in seconds since the epoch.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     budgets: tuple[Budget, ...] = ()
     ip_allow_list: Networks | None = None
     terms: TermsState = TermsState.NONE
+    capture: CapturePolicy | None = None
 
     def is_usable(self, now: float) -> bool:
         """Whether the token still opens the door at `now`."""

@@ -19,6 +19,7 @@ class Kind(enum.StrEnum):
     WEBHOOK = "webhooks"
     AUDIT = "audit"
     USAGE = "usage"
+    CAPTURE = "captures"
 
 
 ADMIN_SCOPE = "admin"

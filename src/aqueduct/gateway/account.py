@@ -6,12 +6,14 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from aqueduct.domain.capture import CapturePolicy
 from aqueduct.domain.model import Target
 from aqueduct.domain.price import cost, sum_costs
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.usage import Undelivered, UsageRecord, shortened, sum_units
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.call import Call
+from aqueduct.gateway.capture import Recorder, Recording
 from aqueduct.gateway.counting import count_tokens
 from aqueduct.wire.request import Request
 
@@ -70,6 +72,7 @@ class Entry:
         "model",
         "operation",
         "principal",
+        "recording",
         "request",
         "status",
     )
@@ -81,6 +84,7 @@ class Entry:
         self.request: Request | None = None
         self.model: str | None = None
         self.admission: Admission | None = None
+        self.recording: Recording | None = None
         self.attempts: list[Attempt] = []
         self.first_byte_ms: float | None = None
         self.status = 0
@@ -96,8 +100,18 @@ class Entry:
 class Ledger:
     """Opens an entry for every authenticated request and settles it once, whatever became of it."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, recorder: Recorder) -> None:
         self._journal = journal
+        self._recorder = recorder
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether requests can be recorded at the moment."""
+        return self._journal.is_writable
+
+    def begin_capture(self, entry: Entry, policy: CapturePolicy, body: bytes) -> None:
+        """Keep what the request says, and what it will be answered."""
+        entry.recording = Recording(self._recorder, policy, body)
 
     def open(self, call: Call, principal: Principal, operation: str) -> Entry:
         """Start the account of one request."""
@@ -116,6 +130,8 @@ class Ledger:
         record.finish_reason = shortened(finish_reason)
         if entry.admission is not None:
             entry.admission.settle(record)
+        if entry.recording is not None:
+            entry.recording.finish(record)
         return self._journal.record(record)
 
     def note_undelivered(self, entry: Entry) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 from aqueduct.domain.model import Target
 from aqueduct.errors import SchemaNotSatisfied
 from aqueduct.gateway.account import Entry
-from aqueduct.gateway.call import Call
-from aqueduct.gateway.exchange import Exchange, PlainExchange, ReplayExchange
+from aqueduct.gateway.exchange import Exchange, PlainExchange, ReplayExchange, Sink
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.schema.checker import UNDECIDED, SchemaChecker
 from aqueduct.gateway.schema_prompt import ask_again, hold_to_schema, release_content
@@ -97,9 +96,9 @@ class CheckedStream:
             await self._check()
         return block
 
-    async def pump(self, call: Call) -> bytes:
+    async def pump(self, sink: Sink) -> bytes:
         """Write all blocks but the last to the client, or raise `SchemaNotSatisfied` in place of the last one."""
-        block = await self._stream.pump(call)
+        block = await self._stream.pump(sink)
         await self._check()
         return block
 

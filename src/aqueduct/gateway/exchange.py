@@ -12,13 +12,26 @@ from typing_extensions import override
 from aqueduct.domain.model import Target
 from aqueduct.errors import UpstreamError
 from aqueduct.gateway.attempt import Attempt
-from aqueduct.gateway.call import Call
 from aqueduct.providers.base import Answer, Event, StreamReader
 from aqueduct.upstream.connection import UpstreamResponse
 from aqueduct.wire.sse import DONE, encode_event
 
 JSON_TYPE = b"application/json"
 SSE_TYPE = b"text/event-stream; charset=utf-8"
+
+
+class Sink(Protocol):
+    """What an exchange needs of a client: a call, or one whose blocks are noted on their way (`gateway/capture.py`)."""
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the client reads slower than we write: `drain` before writing more."""
+
+    async def drain(self) -> None:
+        """Wait until the client has caught up, or left."""
+
+    def write(self, block: bytes) -> None:
+        """Send a part of the body, not empty."""
 
 
 class Exchange(Protocol):
@@ -31,7 +44,7 @@ class Exchange(Protocol):
     async def read(self) -> bytes:
         """Return the next block; raise `UpstreamError` when the answer turns out not to be whole."""
 
-    async def pump(self, call: Call) -> bytes:
+    async def pump(self, sink: Sink) -> bytes:
         """Write all blocks but the last to the client, no faster than it reads; return the last. Raise as `read`."""
 
     def close(self) -> None:
@@ -64,7 +77,7 @@ class PlainExchange:
         """Return the whole body."""
         return self.answer.body
 
-    async def pump(self, call: Call) -> bytes:
+    async def pump(self, sink: Sink) -> bytes:
         """Return the one block."""
         return await self.read()
 
@@ -133,7 +146,7 @@ class StreamExchange:
             pass
         return block
 
-    async def pump(self, call: Call) -> bytes:
+    async def pump(self, sink: Sink) -> bytes:
         """Write events to the client as they arrive, from the upstream socket's own callback; return the last ones."""
         last = b""
 
@@ -143,14 +156,14 @@ class StreamExchange:
             if self.is_whole:
                 last = block
             elif block:
-                call.write(block)
-            return not (self.is_whole or self._error or call.is_congested)
+                sink.write(block)
+            return not (self.is_whole or self._error or sink.is_congested)
 
         while not self.is_whole:
             if self._error is not None:
                 raise self._error
-            if call.is_congested:
-                await call.drain()
+            if sink.is_congested:
+                await sink.drain()
             try:
                 has_ended = await self._response.flow(take)
             except UpstreamError as error:

@@ -8,8 +8,7 @@ import msgspec
 
 from aqueduct.domain.model import Target
 from aqueduct.domain.usage import Units, sum_units
-from aqueduct.gateway.call import Call
-from aqueduct.gateway.exchange import SSE_TYPE, StreamExchange
+from aqueduct.gateway.exchange import SSE_TYPE, Sink, StreamExchange
 from aqueduct.providers.base import Answer, Event
 from aqueduct.wire.sse import DONE, encode_event
 from aqueduct.wire.usage import usage_object
@@ -75,15 +74,15 @@ class FanOutExchange:
                 blocks += self._ending()
         return b"".join(blocks)
 
-    async def pump(self, call: Call) -> bytes:
+    async def pump(self, sink: Sink) -> bytes:
         """Write all blocks but the last to the client, no faster than it reads."""
         while True:
-            if call.is_congested:
-                await call.drain()
+            if sink.is_congested:
+                await sink.drain()
             block = await self.read()
             if self.is_whole:
                 return block
-            call.write(block)
+            sink.write(block)
 
     async def _arrived(self) -> AsyncIterator[tuple[int, list[Event]]]:
         """Wait until at least one stream has events; yield them by stream."""

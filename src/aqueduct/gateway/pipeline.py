@@ -9,7 +9,7 @@ import structlog
 from aqueduct.domain.principal import TermsState
 from aqueduct.domain.usage import CANCELLED, CLIENT_GONE, FINISHED, REFUSED, SEND_FAILED, UPSTREAM_DIED
 from aqueduct.errors import Draining, JournalUnavailable, PermissionDenied
-from aqueduct.gateway.account import Entry, Journal, Ledger
+from aqueduct.gateway.account import Entry, Ledger
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.call import Call, ClientGone
@@ -58,7 +58,7 @@ class Pipeline:
         authenticator: Authenticator,
         limiter: Limiter,
         router: Router,
-        journal: Journal,
+        ledger: Ledger,
         limits: PipelineLimits,
     ) -> None:
         self._in_flight = InFlight(limits.max_in_flight_bytes)
@@ -66,8 +66,7 @@ class Pipeline:
         self._authenticator = authenticator
         self._limiter = limiter
         self._router = router
-        self._journal = journal
-        self._ledger = Ledger(journal)
+        self._ledger = ledger
         self._limits = limits
 
     def complete(self, call: Call, dialect: Dialect) -> Awaitable[None]:
@@ -78,6 +77,8 @@ class Pipeline:
                 raise PermissionDenied(_TERMS_ARE_DUE, code="terms_not_accepted")
             snapshot = self._state.snapshot
             body = await call.read_body(self._limits.max_body_bytes, self._in_flight)
+            if entry.principal.capture is not None:
+                self._ledger.begin_capture(entry, entry.principal.capture, body)
             entry.request = request = dialect.parse(body).received(call.id, call.started_at)
             model = snapshot.resolve(entry.principal, request.model)
             entry.model = model.name
@@ -108,7 +109,7 @@ class Pipeline:
             if self._state.is_draining:
                 raise Draining("The gateway is shutting down. Try again shortly.")
             principal = await self._authenticator.authenticate(call)
-            if not self._journal.is_writable:
+            if not self._ledger.is_writable:
                 raise JournalUnavailable("Usage cannot be recorded at the moment, so nothing is served.")
             entry = self._ledger.open(call, principal, operation)
             call.watch_client()
@@ -149,6 +150,8 @@ class Pipeline:
             return
         rendered = render(error)
         entry.status = 200 if call.is_committed else rendered.status
+        if entry.recording is not None:
+            entry.recording.add(encode_error_event(error) if call.is_committed else rendered.body)
         await self._ledger.settle(entry, ending, error_code=rendered.code)
 
     def _settle_unheard(self, call: Call, entry: Entry | None) -> None:

@@ -4,7 +4,8 @@ from functools import lru_cache, partial
 
 from aqueduct.domain.usage import FINISHED
 from aqueduct.gateway.account import Entry, Ledger
-from aqueduct.gateway.exchange import Exchange
+from aqueduct.gateway.capture import Tap
+from aqueduct.gateway.exchange import Exchange, Sink
 from aqueduct.gateway.response_head import HeaderLines
 
 _MAX_VALUE_CHARACTERS = 1000
@@ -21,16 +22,20 @@ class Relay:
     async def run(self) -> None:
         """Relay to the end; whatever goes wrong on the way is raised for the pipeline to settle."""
         exchange, entry, call = self._exchange, self._entry, self._entry.call
+        recording = entry.recording
+        sink: Sink = call if recording is None else Tap(call, recording)
         try:
             block = await exchange.read()
             entry.first_byte_ms = call.elapsed_ms()
             entry.status = 200
             if not exchange.is_whole:
                 self._commit(None)
-                call.write(block)
-                block = await exchange.pump(call)
+                sink.write(block)
+                block = await exchange.pump(sink)
         finally:
             exchange.close()
+        if recording is not None:
+            recording.add(block)
         await self._ledger.settle(entry, FINISHED, finish_reason=exchange.finish_reason)
         if not call.is_committed:
             self._commit(len(block))

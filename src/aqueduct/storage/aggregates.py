@@ -2,6 +2,7 @@
 
 from aqueduct.domain.audit import AuditEntry
 from aqueduct.domain.budget import Budget
+from aqueduct.domain.capture import Capture, CaptureFacts
 from aqueduct.domain.event import Event
 from aqueduct.domain.identity import Membership, Organisation, ServiceAccount, Team, User
 from aqueduct.domain.limit import Limit
@@ -24,3 +25,6 @@ TERMS_ACCEPTANCES = Records(tables.terms_acceptances, TermsAcceptance)
 AUDIT_LOG = Records(tables.audit_log, AuditEntry)
 WEBHOOKS = Records(tables.webhooks, Webhook)
 EVENTS = Records(tables.events, Event)
+CAPTURES = Records(tables.captures, Capture)
+CAPTURE_FACTS = Records(tables.captures, CaptureFacts)
+"""The same rows without what was said."""

@@ -65,8 +65,10 @@ async def copy_table(reader: AsyncConnection, writer: AsyncConnection, table: sa
     """Copy the rows of a table, a page at a time."""
     copied = 0
     statement = sa.insert(table)
-    async with reader.stream(sa.select(table)) as rows:
-        async for page in rows.mappings().partitions(PAGE_ROWS):
+    page_rows: int = table.info.get("page_rows", PAGE_ROWS)
+    selected = sa.select(table).execution_options(max_row_buffer=page_rows)
+    async with reader.stream(selected) as rows:
+        async for page in rows.mappings().partitions(page_rows):
             await writer.execute(statement, [dict(row) for row in page])
             copied += len(page)
             progress(table.name, copied)

@@ -150,7 +150,7 @@ def open_database(settings: Settings, directory: DataDirectory) -> Database:
     url = database_url(settings, directory)
     if url.get_backend_name() != "sqlite":
         try:
-            engine = create_async_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=5)
+            engine = create_async_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=5, hide_parameters=True)
         except ModuleNotFoundError as error:
             raise ConfigurationError(
                 f"AQUEDUCT_DATABASE_URL needs the package `{error.name}`. Install it beside aqueduct-gateway."
@@ -159,8 +159,11 @@ def open_database(settings: Settings, directory: DataDirectory) -> Database:
     arguments = {"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000}
     # With `fsync` a segment may only be cut once the database's own copy of it is on the disk.
     synchronous = "FULL" if settings.journal_fsync else "NORMAL"
-    engine = create_async_engine(url, connect_args=arguments)
-    thread_engine = create_engine(url.set(drivername="sqlite+pysqlite"), connect_args=arguments, pool_size=1)
+    # What is stored may be what somebody said: no error is to quote it.
+    engine = create_async_engine(url, connect_args=arguments, hide_parameters=True)
+    thread_engine = create_engine(
+        url.set(drivername="sqlite+pysqlite"), connect_args=arguments, pool_size=1, hide_parameters=True
+    )
     prepare_sqlite(engine.sync_engine, synchronous)
     prepare_sqlite(thread_engine, synchronous)
     return Database(engine, thread_engine)

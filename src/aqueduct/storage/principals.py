@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aqueduct.domain.capture import CapturePolicy, policy_in_force
 from aqueduct.domain.identity import Role, TeamRole
 from aqueduct.domain.model_rules import ModelFilter, ModelRule, compile_rules
 from aqueduct.domain.principal import Principal, TermsState, compile_networks
@@ -66,6 +68,7 @@ async def load(connection: AsyncConnection, candidates: Sequence[Digest]) -> Pri
         budgets=tuple(await load_of(connection, BUDGETS, BUDGETS_OF, subjects)),
         ip_allow_list=compile_networks(None if row.ip_allow_list is None else tuple(row.ip_allow_list)),
         terms=terms_state(row),
+        capture=policy_in_force(read_policy(row.organisation_capture), read_policy(row.capture)),
     )
 
 
@@ -98,6 +101,7 @@ def token_with_owners(keys: int) -> sa.Select[Any]:
             api_tokens,
             current.label("is_current"),
             gone.label("is_suspended"),
+            organisations.c.capture.label("organisation_capture"),
             users.c.role,
             users.c.name.label("user_name"),
             service_accounts.c.name.label("service_account_name"),
@@ -190,6 +194,11 @@ def expiry(row: sa.Row[Any]) -> float | None:
     """Return when the value that was shown ends: the token, or the overlap after a rotation, whichever is first."""
     ends = [row.expires_at] if row.is_current else [row.previous_expires_at, row.expires_at]
     return to_seconds(min((instant for instant in ends if instant is not None), default=None))
+
+
+def read_policy(value: object) -> CapturePolicy | None:
+    """Return a capture policy as the tables hold it."""
+    return None if value is None else msgspec.convert(value, CapturePolicy)
 
 
 def terms_state(row: sa.Row[Any]) -> TermsState:

@@ -19,3 +19,7 @@ REQUESTS_WITHOUT_COUNTERS = Counter(
     "Requests whose limits or budgets could not be checked, by whether they were served uncounted or refused.",
     ["outcome"],
 )
+DROPPED_CAPTURES = Counter(
+    "aqueduct_dropped_captures_total",
+    "Captures, or parts of them, that were dropped because too much was waiting to be written.",
+)

@@ -6,14 +6,31 @@ import pytest
 from tests.acceptance.admin.conftest import Tenant
 from tests.admin_client import AdminClient, unique
 
+CAPTURE = {
+    "is_on": True,
+    "retention_days": 7,
+    "redacted": ["user"],
+    "max_bytes": 1000,
+    "prompts": True,
+    "answers": False,
+}
 LIVES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "organisations": ({"max_api_tokens_per_user": 3}, {"max_api_tokens_per_user": None}),
+    "organisations": (
+        {"max_api_tokens_per_user": 3, "capture": CAPTURE},
+        {"max_api_tokens_per_user": None, "capture": None},
+    ),
     "teams": ({}, {}),
     "users": ({"email": "a@example.org", "role": "organisation_admin"}, {"email": None, "is_active": False}),
     "service_accounts": ({}, {}),
     "api_tokens": (
         {"allowed_models": ["gpt-*"], "scopes": ["users:read"], "expires_at": "2999-12-31T00:00:00Z"},
-        {"allowed_models": None, "scopes": [], "ip_allow_list": ["192.0.2.0/24"], "expires_at": None},
+        {
+            "allowed_models": None,
+            "scopes": [],
+            "ip_allow_list": ["192.0.2.0/24"],
+            "expires_at": None,
+            "capture": CAPTURE,
+        },
     ),
 }
 """What is said of an object beside its name and place when it is made, and what is changed of it then."""

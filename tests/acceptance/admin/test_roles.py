@@ -9,7 +9,7 @@ from tests.admin_client import AdminClient, unique
 from tests.gateway_process import GatewayProcess
 
 PATHS = ["/organisations", "/teams", "/users", "/memberships", "/service_accounts", "/api_tokens", "/model_rules"]
-PATHS += ["/limits", "/budgets", "/terms", "/audit", "/audit/export", "/usage", "/nowhere"]
+PATHS += ["/limits", "/budgets", "/terms", "/audit", "/audit/export", "/usage", "/captures", "/nowhere"]
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -19,6 +19,7 @@ from aqueduct.control.users import NewUser, Users
 from aqueduct.control.webhooks import Webhooks
 from aqueduct.control.workspace import Workspace
 from aqueduct.domain.actor import SYSTEM
+from aqueduct.domain.capture import CapturePolicy
 from aqueduct.domain.identity import Role, TeamRole
 from aqueduct.errors import ConfigurationError, NotAllowed
 from aqueduct.storage.pages import Listing
@@ -257,3 +258,23 @@ async def test_nobody_applies_what_he_may_not_do_by_hand(world: World) -> None:
     with pytest.raises(ConfigurationError) as refused:
         await apply(world.registry, boss, source, declarations, prune=False, is_dry_run=False)
     assert isinstance(refused.value.__cause__, NotAllowed)
+
+
+async def test_a_capture_policy_is_declared_whole_and_left_alone_where_it_is_not(workspace: Workspace) -> None:
+    said = "organisations: [{name: research, capture: {is_on: true, redacted: [user]}}]"
+    assert await lines(workspace, said) == ["create organisation research"]
+    assert await lines(workspace, said) == []
+    assert await lines(workspace, "organisations: [{name: research}]") == []
+    (organisation,) = await Organisations(workspace.registry).everything(SYSTEM)
+    assert organisation.capture == CapturePolicy(is_on=True, redacted=("user",))
+    (line,) = await lines(workspace, "organisations: [{name: research, capture: null}]")
+    assert line.startswith("change organisation research: capture {")
+    assert line.endswith("-> null")
+    for wrong, message in (
+        ("{is_on: true, retention_days: 0}", "1 to 3650 days"),
+        ("{is_on: true, redacted: [a..b]}", "names no member"),
+        ("{retention_days: 9}", "is_on"),
+        ("{is_on: true, retention: 9}", "retention"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            await bring(workspace, f"organisations: [{{name: research, capture: {wrong}}}]")

@@ -16,16 +16,19 @@ admin          anywhere       create read update delete   organisations teams us
 admin          anywhere       create read update delete   api_tokens model_rules limits budgets webhooks
 admin          anywhere       create read                 terms
 admin          anywhere       read                        audit usage
+admin          anywhere       read update delete          captures
 org_admin      organisation   create read update delete   teams users memberships service_accounts
 org_admin      organisation   create read update delete   api_tokens model_rules limits budgets webhooks
 org_admin      organisation   create read                 terms
 org_admin      organisation   read update                 organisations
 org_admin      organisation   read                        audit usage
+org_admin      organisation   read update delete          captures
 team_admin     led_team       create read update delete   memberships service_accounts api_tokens limits budgets
 team_admin     led_team       read                        teams users model_rules usage
 anyone         team           read                        teams memberships service_accounts model_rules limits budgets
 anyone         own            create read update delete   api_tokens limits budgets
 anyone         own            read                        users memberships model_rules usage terms
+anyone         own            read                        captures
 anyone         own            accept                      terms
 anyone         organisation   read                        organisations terms
 """

@@ -9,6 +9,7 @@ from aqueduct.admin_api.limits.schemas import LimitValues
 from aqueduct.admin_api.schemas import (
     OMITTED,
     Body,
+    CapturePolicyValues,
     Changes,
     EndedQuery,
     Instant,
@@ -42,6 +43,7 @@ class ApiTokenView(VersionedView):
     scopes: list[str]
     ip_allow_list: list[str] | None
     created_by: str | None
+    capture: CapturePolicyValues | None
 
 
 class ApiTokenMade(ApiTokenView):
@@ -70,6 +72,7 @@ class NewApiTokenBody(Body):
     allowed_models: Texts | None = None
     scopes: Annotated[list[Scope], Field(max_length=100)] = Field(default_factory=list)
     ip_allow_list: Annotated[list[Text], Field(min_length=1, max_length=100)] | None = None
+    capture: CapturePolicyValues | None = None
     limits: Annotated[list[LimitValues], Field(max_length=100)] = Field(default_factory=list)
     budgets: Annotated[list[BudgetValues], Field(max_length=20)] = Field(default_factory=list)
 
@@ -85,6 +88,7 @@ class NewApiTokenBody(Body):
             allowed_models=None if self.allowed_models is None else tuple(self.allowed_models),
             scopes=tuple(self.scopes),
             ip_allow_list=None if self.ip_allow_list is None else tuple(self.ip_allow_list),
+            capture=None if self.capture is None else self.capture.wanted,
         )
 
 
@@ -96,6 +100,7 @@ class ApiTokenChanges(Changes):
     allowed_models: Texts | None = OMITTED
     scopes: Annotated[list[Scope], Field(max_length=100)] = OMITTED
     ip_allow_list: Annotated[list[Text], Field(min_length=1, max_length=100)] | None = OMITTED
+    capture: CapturePolicyValues | None = OMITTED
 
     @field_validator("scopes")
     @classmethod

@@ -30,8 +30,12 @@ async def list_organisations(desk: Reading, query: Annotated[OrganisationQuery, 
 @router.post("", status_code=201)
 async def create_organisation(desk: Writing, body: NewOrganisation) -> OrganisationView:
     """Make an organisation, empty."""
-    quota = body.max_api_tokens_per_user
-    made = await Organisations(desk.registry).create(desk.actor, body.name, max_api_tokens_per_user=quota)
+    made = await Organisations(desk.registry).create(
+        desk.actor,
+        body.name,
+        max_api_tokens_per_user=body.max_api_tokens_per_user,
+        capture=None if body.capture is None else body.capture.wanted,
+    )
     return desk.show(made, OrganisationView)
 
 

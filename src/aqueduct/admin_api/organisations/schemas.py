@@ -5,6 +5,7 @@ from typing import Literal
 from aqueduct.admin_api.schemas import (
     OMITTED,
     Body,
+    CapturePolicyValues,
     Changes,
     EndedQuery,
     NamedQuery,
@@ -22,6 +23,7 @@ class OrganisationView(VersionedView):
     name: str
     max_api_tokens_per_user: int | None
     requires_terms: bool
+    capture: CapturePolicyValues | None
     deleted_at: ShownInstant | None
 
 
@@ -30,6 +32,7 @@ class NewOrganisation(Body):
 
     name: Text
     max_api_tokens_per_user: Quota | None = None
+    capture: CapturePolicyValues | None = None
 
 
 class OrganisationChanges(Changes):
@@ -38,6 +41,7 @@ class OrganisationChanges(Changes):
     name: Text = OMITTED
     max_api_tokens_per_user: Quota | None = OMITTED
     requires_terms: bool = OMITTED
+    capture: CapturePolicyValues | None = OMITTED
 
 
 class OrganisationQuery(NamedQuery, EndedQuery):

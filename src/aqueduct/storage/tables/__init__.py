@@ -6,6 +6,7 @@ Instants are integers (see `instants.py`): one representation that both engines 
 from aqueduct.storage.tables.api_tokens import api_tokens
 from aqueduct.storage.tables.audit_log import audit_log
 from aqueduct.storage.tables.base import SCHEMA_VERSION, metadata, schema_version
+from aqueduct.storage.tables.captures import captures
 from aqueduct.storage.tables.declared import declared_objects
 from aqueduct.storage.tables.idempotency import idempotency_keys
 from aqueduct.storage.tables.organisations import organisations, terms_acceptances, terms_of_service
@@ -21,6 +22,7 @@ __all__ = [
     "api_tokens",
     "audit_log",
     "budgets",
+    "captures",
     "declared_objects",
     "deliveries",
     "end_user_rollups",

@@ -11,6 +11,7 @@ organisations = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("max_api_tokens_per_user", sa.Integer),
     sa.Column("requires_terms", sa.Boolean, nullable=False),
+    sa.Column("capture", sa.JSON(none_as_null=True)),
     *versioned(),
     deletable(),
     unique_while("deleted_at IS NULL", "organisations_name", "name"),
