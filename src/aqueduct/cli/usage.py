@@ -16,7 +16,7 @@ from aqueduct.control.periods import parse_start
 from aqueduct.control.usage import Selection, UsageSummary
 from aqueduct.control.usage_export import LineFormat
 from aqueduct.control.workspace import Workspace
-from aqueduct.domain.price import written
+from aqueduct.domain.money import written
 from aqueduct.errors import InvalidValue
 
 commands = typer.Typer(help="What was used, by whom.", invoke_without_command=True)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from aqueduct.control.usage import UNITS, Grouping, Selection, require_reach
-from aqueduct.domain.price import written
+from aqueduct.domain.money import written
 from aqueduct.storage import usage, usage_records
 from aqueduct.storage.database import Database
 from aqueduct.storage.spool import spooled

@@ -28,3 +28,10 @@ def plain(amount_nano: int) -> str:
     """Write nano-units as an exact amount, without trailing zeros: `12.5`."""
     whole, rest = divmod(amount_nano, NANO)
     return f"{whole}.{rest:09}".rstrip("0").rstrip(".")
+
+
+def written(nano: int) -> str:
+    """Write an amount exactly: without exponent and needless zeros, with two decimals at least."""
+    whole, billionths = divmod(abs(nano), NANO)
+    decimals = f"{billionths:09d}".rstrip("0")
+    return f"{'-' * (nano < 0)}{whole}.{decimals:0<2}"

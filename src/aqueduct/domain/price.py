@@ -89,10 +89,3 @@ def sum_costs(attempts: Sequence[AttemptRecord]) -> Cost | None:
         return None
     (currency,) = currencies
     return Cost(sum(nano for nano, _ in costs), currency or "")
-
-
-def written(nano: int) -> str:
-    """Write an amount exactly: without exponent and needless zeros, with two decimals at least."""
-    whole, billionths = divmod(abs(nano), NANO)
-    decimals = f"{billionths:09d}".rstrip("0")
-    return f"{'-' * (nano < 0)}{whole}.{decimals:0<2}"

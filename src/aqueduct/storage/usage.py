@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aqueduct.domain.money import from_nano
 from aqueduct.domain.permissions import EVERYWHERE, Reach
 from aqueduct.domain.usage import UNITS
 from aqueduct.storage.instants import DAY, HOUR, to_microseconds, to_seconds
@@ -62,7 +63,6 @@ NAMED: Mapping[Grouping, sa.Table] = {
 """What has a name beside its id, and where that is."""
 
 TABLES = (usage_rollups, target_rollups, end_user_rollups)
-NANO = Decimal(10) ** -9
 PART_ROWS = 500
 
 SumsRow = Sequence[Any]
@@ -230,7 +230,7 @@ def read_summary(row: SumsRow, by: Sequence[Grouping]) -> UsageSummary:
         requests=numbers["requests"],
         errors=numbers["errors"],
         units={unit: numbers[unit] for unit in UNITS},
-        costs={currency: numbers["cost_nano"] * NANO} if currency else {},
+        costs={currency: from_nano(numbers["cost_nano"])} if currency else {},
         duration_ms=numbers["duration_ms"],
     )
 

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aqueduct.domain.price import written
+from aqueduct.domain.money import written
 from aqueduct.domain.usage import UNITS
 from aqueduct.storage.instants import first_id, to_microseconds, to_text
 from aqueduct.storage.pages import is_within
