@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from aqueduct.storage.instants import DAY, HOUR, MICROSECONDS
-from aqueduct.storage.rollups import DAY_SECONDS, HOUR_SECONDS
+from aqueduct.storage.rollups import DAY_SECONDS, HOUR_SECONDS, NARROWER
 from aqueduct.storage.tables import MEASURES
 
 ORGANISATIONS, TEAMS = 10, 100
@@ -146,6 +146,11 @@ def add_sums(connection: sqlite3.Connection) -> None:
         names = ", ".join(KEYS if table == "usage_rollups" else keys)
         day = f"SELECT {DAY_SECONDS}, start_at / {DAY} * {DAY}, {names}, {added} FROM {table}"
         connection.execute(f"INSERT INTO {table} {day} WHERE period_seconds = {HOUR_SECONDS} GROUP BY {places}")
+    for narrower in NARROWER:
+        names = ", ".join(column.name for column in narrower.primary_key)
+        places = ", ".join(str(place) for place in range(1, 1 + len(narrower.primary_key)))
+        sums = f"SELECT {names}, {added} FROM usage_rollups GROUP BY {places}"
+        connection.execute(f"INSERT INTO {narrower.name} ({names}, {', '.join(MEASURES)}) {sums}")
     day = f"SELECT {DAY_SECONDS}, started_at / {DAY} * {DAY}, organisation_id, end_user, currency, {counted}"
     found = "FROM usage_requests WHERE end_user IS NOT NULL GROUP BY 1, 2, 3, 4, 5"
     connection.execute(f"INSERT INTO end_user_rollups {day} {found}")

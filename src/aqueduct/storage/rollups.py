@@ -3,6 +3,7 @@
 So a request costs an addition, and the database a few statements a second, however many requests there are.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -14,13 +15,25 @@ from aqueduct.domain.usage import Units, UsageRecord
 from aqueduct.storage.api_tokens import mark_used
 from aqueduct.storage.database import DRIVERS
 from aqueduct.storage.instants import MICROSECONDS
-from aqueduct.storage.tables import MEASURES, end_user_rollups, metadata, target_rollups, usage_rollups
+from aqueduct.storage.tables import (
+    MEASURES,
+    end_user_rollups,
+    metadata,
+    organisation_rollups,
+    target_rollups,
+    team_rollups,
+    usage_rollups,
+    user_rollups,
+)
 
 HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
 REQUESTS, ERRORS, COST, DURATION = (MEASURES.index(name) for name in ("requests", "errors", "cost_nano", "duration_ms"))
 POSITIONS = {name: position for position, name in enumerate(MEASURES) if ERRORS < position < COST}
 """Where each unit is in the sums."""
 BLANK = [0] * len(MEASURES)
+KEYS = tuple(column.name for column in usage_rollups.primary_key)[2:]
+NARROWER = (user_rollups, team_rollups, organisation_rollups)
+"""The usage rollup with fewer keys."""
 
 Key = tuple[Any, ...]
 """The number of the hour since the epoch, then the texts of the key in the table's order; None is none."""
@@ -89,7 +102,8 @@ class Rollups:
 
     def write(self, connection: sa.Connection) -> None:
         """Add the sums to the tables: by the hour and by the day, end users by the day alone."""
-        for table, sums in ((usage_rollups, self._usage), (target_rollups, self._targets)):
+        narrower = [(table, without(self._usage, table)) for table in NARROWER]
+        for table, sums in ((usage_rollups, self._usage), *narrower, (target_rollups, self._targets)):
             merge(connection, table, HOUR_SECONDS, sums)
             merge(connection, table, DAY_SECONDS, by_day(sums))
         merge(connection, end_user_rollups, DAY_SECONDS, self._end_users)
@@ -111,12 +125,23 @@ def count(sums: list[Any], failed: bool, units: Units, cost_nano: int | None, du
 
 def by_day(hours: Sums) -> Sums:
     """Sum hours to days, each under its first hour."""
-    days: Sums = {}
-    for key, sums in hours.items():
-        day = (key[0] // 24 * 24, *key[1:])
-        known = days.get(day)
-        days[day] = list(sums) if known is None else [one + other for one, other in zip(known, sums, strict=True)]
-    return days
+    return regrouped(hours, lambda key: (key[0] // 24 * 24, *key[1:]))
+
+
+def without(usage: Sums, table: sa.Table) -> Sums:
+    """Sum usage to the keys that a narrower table has."""
+    kept = [1 + at for at, name in enumerate(KEYS) if name in table.c]
+    return regrouped(usage, lambda key: (key[0], *(key[at] for at in kept)))
+
+
+def regrouped(rows: Sums, regroup: Callable[[Key], Key]) -> Sums:
+    """Sum rows to fewer, by another key."""
+    groups: Sums = {}
+    for key, sums in rows.items():
+        group = regroup(key)
+        known = groups.get(group)
+        groups[group] = list(sums) if known is None else [one + other for one, other in zip(known, sums, strict=True)]
+    return groups
 
 
 def merge(connection: sa.Connection, table: sa.Table, period_seconds: int, sums: Sums) -> None:

@@ -19,11 +19,14 @@ from aqueduct.storage.tables import (
     MEASURES,
     api_tokens,
     end_user_rollups,
+    organisation_rollups,
     organisations,
     service_accounts,
     target_rollups,
+    team_rollups,
     teams,
     usage_rollups,
+    user_rollups,
     users,
 )
 
@@ -62,7 +65,9 @@ NAMED: Mapping[Grouping, sa.Table] = {
 }
 """What has a name beside its id, and where that is."""
 
-TABLES = (usage_rollups, target_rollups, end_user_rollups)
+OWNED = (organisation_rollups, team_rollups, user_rollups, usage_rollups)
+"""The rollups that say whose usage it was, those of the fewest rows first."""
+TABLES = (*OWNED, target_rollups, end_user_rollups)
 PART_ROWS = 500
 
 SumsRow = Sequence[Any]
@@ -94,15 +99,27 @@ class UsageSummary(msgspec.Struct, kw_only=True, frozen=True):
     duration_ms: int
 
 
-def rollup_for(by: Sequence[Grouping], filters: Iterable[str] = ()) -> sa.Table | None:
-    """Return the rollup that has all of the groupings and the filtered columns; None where none has them together."""
+def rollup_for(by: Sequence[Grouping], filters: Iterable[str] = (), reach: Reach = EVERYWHERE) -> sa.Table | None:
+    """Return the rollup of the fewest rows that has all of the groupings, the filtered columns and a reach's owners.
+
+    None where none has them together.
+    """
     columns = {*(COLUMNS[grouping] for grouping in by), *filters}
+    owners = columns | owners_in(reach)
     for table in TABLES:
         if table is end_user_rollups and "hour" in by:
             continue
-        if columns <= set(table.c.keys()):
+        if (owners if table in OWNED else columns) <= set(table.c.keys()):
             return table
     return None
+
+
+def owners_in(reach: Reach) -> set[str]:
+    """Return the columns by which a reach is told."""
+    if reach.everything:
+        return set()
+    told_by = {"organisation_id": reach.organisation_id, "team_id": reach.team_ids, "user_id": reach.user_id}
+    return {column for column, value in told_by.items() if value}
 
 
 async def stream_sums(
@@ -113,7 +130,7 @@ async def stream_sums(
     Rows come in parts as they are read, so that any number of groups takes constant memory. Raises `ValueError` for
     groupings that no rollup has together.
     """
-    table = rollup_for(by, selection.filters)
+    table = rollup_for(by, selection.filters, selection.reach)
     if table is None:
         raise ValueError(f"usage is not kept by {' and '.join((*by, *selection.filters))} together")
     async with connection.stream(sums_statement(table, selection, by)) as rows:
@@ -187,15 +204,15 @@ def within(table: sa.Table, since: float, until: float, *, hourly: bool) -> sa.C
 
 def is_reached(table: sa.Table, reach: Reach) -> sa.ColumnElement[bool]:
     """Return the condition for the rows that an actor may see; see `can_reach`."""
-    if table is usage_rollups or reach.everything:
+    if table in OWNED or reach.everything:
         return is_within(table, reach)
     return table.c.organisation_id == reach.organisation_id
 
 
 def can_reach(by: Sequence[Grouping], selection: Selection) -> bool:
     """Whether an actor's part can be told apart: targets belong to nobody, end users to organisations alone."""
-    table = rollup_for(by, selection.filters)
-    if table is usage_rollups or selection.reach.everything:
+    table = rollup_for(by, selection.filters, selection.reach)
+    if table in OWNED or selection.reach.everything:
         return True
     return table is end_user_rollups and selection.reach.organisation_id is not None
 

@@ -11,7 +11,15 @@ from aqueduct.storage.tables.declared import declared_objects
 from aqueduct.storage.tables.idempotency import idempotency_keys
 from aqueduct.storage.tables.organisations import organisations, terms_acceptances, terms_of_service
 from aqueduct.storage.tables.people import memberships, service_accounts, teams, users
-from aqueduct.storage.tables.rollups import MEASURES, end_user_rollups, target_rollups, usage_rollups
+from aqueduct.storage.tables.rollups import (
+    MEASURES,
+    end_user_rollups,
+    organisation_rollups,
+    target_rollups,
+    team_rollups,
+    usage_rollups,
+    user_rollups,
+)
 from aqueduct.storage.tables.rules import budgets, limits, model_rules
 from aqueduct.storage.tables.usage import usage_attempts, usage_requests
 from aqueduct.storage.tables.webhooks import deliveries, events, webhooks
@@ -32,16 +40,19 @@ __all__ = [
     "memberships",
     "metadata",
     "model_rules",
+    "organisation_rollups",
     "organisations",
     "schema_version",
     "service_accounts",
     "target_rollups",
+    "team_rollups",
     "teams",
     "terms_acceptances",
     "terms_of_service",
     "usage_attempts",
     "usage_requests",
     "usage_rollups",
+    "user_rollups",
     "users",
     "webhooks",
 ]

@@ -43,6 +43,40 @@ usage_rollups = sa.Table(
 )
 """Requests, a row an hour and a row a day for each combination."""
 
+user_rollups = sa.Table(
+    "user_rollups",
+    metadata,
+    *period(),
+    *keys("organisation_id", "team_id", "user_id", "currency"),
+    *measures(),
+    sqlite_with_rowid=False,
+)
+team_rollups = sa.Table(
+    "team_rollups",
+    metadata,
+    *period(),
+    *keys("organisation_id", "team_id", "model", "provider", "currency"),
+    *measures(),
+    sqlite_with_rowid=False,
+)
+organisation_rollups = sa.Table(
+    "organisation_rollups",
+    metadata,
+    *period(),
+    *keys("organisation_id", "model", "provider", "currency"),
+    *measures(),
+    sqlite_with_rowid=False,
+)
+"""The same with fewer keys, and so with far fewer rows: what reports and budgets mostly ask for."""
+
+for _table, _owner in (
+    (usage_rollups, "api_token_id"),
+    (usage_rollups, "service_account_id"),
+    (user_rollups, "user_id"),
+    (team_rollups, "team_id"),
+):
+    sa.Index(f"{_table.name}_{_owner}", _table.c[_owner], _table.c.period_seconds, _table.c.start_at)
+
 target_rollups = sa.Table(
     "target_rollups", metadata, *period(), *keys("provider", "target", "currency"), *measures(), sqlite_with_rowid=False
 )
