@@ -35,9 +35,9 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     """What models of one family take.
 
     `output_limit` is what `max_tokens` is where the client says nothing. `thinking_off` is the `thinking.type` that
-    turns thinking off where it is on by default: empty where it is not, None where it stays on. `forces_tools`: `tool_choice`
-    may demand a call. `prefills`: the last message may be the beginning of the answer. `has_schemas`: there are
-    `output_config.format` and `strict` tools.
+    turns off thinking which is on by default: empty where it is not, None where it stays on. `forces_tools` is whether
+    `tool_choice` may demand a call, `prefills` whether the last message may be the beginning of the answer,
+    `has_schemas` whether there are `output_config.format` and `strict` tools.
     """
 
     output_limit: int
