@@ -22,7 +22,11 @@ SCHEMA = {
 
 
 def target(
-    model: str = HAIKU, *, drop_fields: Iterable[str] = (), way: StructuredOutput = StructuredOutput.NATIVE, **options: str
+    model: str = HAIKU,
+    *,
+    drop_fields: Iterable[str] = (),
+    way: StructuredOutput = StructuredOutput.NATIVE,
+    **options: str,
 ) -> Target:
     """Return a model at Anthropic's."""
     provider = Provider(
@@ -39,7 +43,9 @@ def target(
 
 def asked(**members: Any) -> ChatRequest:
     """Return a request that has been checked."""
-    return parse_chat(json.dumps({"model": "m", "messages": [USER], **members}).encode()).received("0198", 1_700_000_000)
+    return parse_chat(json.dumps({"model": "m", "messages": [USER], **members}).encode()).received(
+        "0198", 1_700_000_000
+    )
 
 
 def sent(at: Target | str = HAIKU, **members: Any) -> dict[str, Any]:
@@ -63,13 +69,22 @@ def turns(*messages: dict[str, Any], at: str = HAIKU) -> list[dict[str, Any]]:
 
 def framed(*events: dict[str, Any]) -> bytes:
     """Frame events as Anthropic does."""
-    return b"".join(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), json.dumps(event).encode()) for event in events)
+    return b"".join(
+        b"event: %b\ndata: %b\n\n" % (event["type"].encode(), json.dumps(event).encode()) for event in events
+    )
 
 
 def message(*blocks: dict[str, Any], stop_reason: str = "end_turn", **members: Any) -> bytes:
     """Return a whole message of Anthropic's."""
     usage = {"input_tokens": 3, "output_tokens": 2}
-    whole = {"type": "message", "model": HAIKU, "content": blocks, "stop_reason": stop_reason, "usage": usage, **members}
+    whole = {
+        "type": "message",
+        "model": HAIKU,
+        "content": blocks,
+        "stop_reason": stop_reason,
+        "usage": usage,
+        **members,
+    }
     return json.dumps(whole).encode()
 
 

@@ -84,7 +84,6 @@ def _choice(blocks: list[Block], reason: str) -> Choice:
     if annotations:
         members["annotations"] = annotations
     reasoning = "".join(block.thinking for block in blocks if block.type == "thinking")
-    has_text = any(block.type == "text" for block in blocks)
-    return Choice(
-        finish_reason=reason, text=text if has_text else None, reasoning=reasoning, calls=calls, members=members
-    )
+    # A message without calls has a content, if an empty one: as null it could not be sent back.
+    said = text if text or not calls else None
+    return Choice(finish_reason=reason, text=said, reasoning=reasoning, calls=calls, members=members)

@@ -53,7 +53,9 @@ def read_units(*reports: Usage | None) -> Units | None:
         last(name) for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
     )
     output = last("output_tokens")
-    details = next((report.output_tokens_details for report in reversed(reports) if report is not None), None)
+    details = next(
+        (report.output_tokens_details for report in reversed(reports) if report and report.output_tokens_details), None
+    )
     reasoning = min(details.thinking_tokens, output) if details is not None else 0
     counts = (fresh, written, cached, output, reasoning)
     if all(report is None for report in reports) or not all(0 <= count <= MAX_COUNT for count in counts):

@@ -49,7 +49,7 @@ class ToolExtras(msgspec.Struct, gc=False):
     def breakpoint(self) -> Any:
         """Return its cache breakpoint, wherever it was put."""
         inner = self.function.get("cache_control") if isinstance(self.function, dict) else None
-        return self.cache_control or inner
+        return inner if self.cache_control is None else self.cache_control
 
 
 NO_PART = PartExtras()

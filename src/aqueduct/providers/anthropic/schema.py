@@ -16,7 +16,8 @@ _FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"},
 )
 _TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
-_KEPT = frozenset({"type", "title", "description"})
+_WORDS = frozenset({"title", "description"})
+_DEFINITIONS = frozenset({"$defs", "definitions"})
 _ANNOTATIONS = frozenset({"$schema", "$id", "$comment", "default", "examples", "deprecated", "readOnly", "writeOnly"})
 """They limit nothing, so that nothing is lost with them."""
 
@@ -62,10 +63,8 @@ class _Writer:
         if "$ref" in schema:
             return self._referenced(schema, depth, seen)
         written: Schema = {}
-        lost = {name: value for name, value in schema.items() if name not in _ANNOTATIONS}
-        for name in ("$defs", "definitions"):
-            lost.pop(name, None)
-        for name in _KEPT & lost.keys():
+        lost = {name: value for name, value in schema.items() if name not in _ANNOTATIONS | _DEFINITIONS}
+        for name in ({"type"} | _WORDS) & lost.keys():
             written[name] = lost.pop(name)
         self._write_literals(lost, written)
         self._write_branches(lost, written, depth, seen)
@@ -93,8 +92,10 @@ class _Writer:
                     raise _Inexpressible
                 target = target.get(step.replace("~1", "/").replace("~0", "~"))
         written = self.write(target, depth + 1, (*seen, reference))
-        beside = {name: value for name, value in schema.items() if name not in ("$ref", "$defs", "definitions")}
-        return self._told({name: value for name, value in beside.items() if name not in _ANNOTATIONS}, written)
+        beside = {name: value for name, value in schema.items() if name not in _ANNOTATIONS | {"$ref"} | _DEFINITIONS}
+        for name in _WORDS & beside.keys():
+            written[name] = beside.pop(name)
+        return self._told(beside, written)
 
     def _write_literals(self, lost: Schema, written: Schema) -> None:
         for name, values in (("enum", lost.get("enum")), ("const", [lost.get("const")])):
@@ -109,8 +110,8 @@ class _Writer:
             if name not in lost:
                 continue
             branches = lost.pop(name)
-            if not isinstance(branches, list) or not branches or become in written:
-                raise _Inexpressible
+            if not isinstance(branches, list) or not branches or become in written or "properties" in lost:
+                raise _Inexpressible  # each would forbid the others' members
             written[become] = [self.write(branch, depth + 1, seen) for branch in branches]
             self.is_exact = self.is_exact and name == "anyOf"
         if "allOf" in written and len(written["allOf"]) > 1 and any("properties" in part for part in written["allOf"]):
