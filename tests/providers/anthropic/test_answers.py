@@ -35,7 +35,7 @@ USE = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city":
 TEXT = {"type": "text", "text": "It rains.", "citations": None}
 SEARCHED = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}}
 
-words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), min_size=1, max_size=20)
+words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 blocks = st.one_of(
     st.builds(lambda text: {"type": "text", "text": text}, words),
     st.builds(lambda thought, sign: {"type": "thinking", "thinking": thought, "signature": sign}, words, words),
@@ -109,7 +109,7 @@ def test_an_answer_that_is_sent_back_is_what_the_model_wrote(found: list[Any]) -
 def test_thinking_between_calls_keeps_its_place() -> None:
     other = {**USE, "id": "toolu_2"}
     later = {**THOUGHT, "thinking": "And now?"}
-    wrote = [THOUGHT, {"type": "text", "text": "I look."}, USE, later, other]
+    wrote: list[dict[str, Any]] = [THOUGHT, {"type": "text", "text": "I look."}, USE, later, other]
     _, chunks = read_stream([streamed(*wrote, stop_reason="tool_use")])
     assert turns(USER, streamed_message(chunks), result(), result("toolu_2"))[1]["content"] == wrote
 
@@ -229,7 +229,7 @@ def test_usage_counts_the_cache_within_the_input() -> None:
 def test_citations_become_annotations_of_the_text_they_are_about(
     citation: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    said = [{"type": "text", "text": "So "}, {**TEXT, "citations": [citation]}]
+    said: list[dict[str, Any]] = [{"type": "text", "text": "So "}, {**TEXT, "citations": [citation]}]
     _, chunks = read_stream([streamed(*said)])
     for whole in (plain_message(message(*said)), streamed_message(chunks)):
         (annotation,) = whole["annotations"]

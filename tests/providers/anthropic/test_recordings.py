@@ -32,7 +32,8 @@ def own_reading(exchange: Recorded) -> anthropic.types.Message:
         if exchange.is_stream:
             with client.messages.stream(**question) as stream:
                 return stream.get_final_message()
-        return client.messages.create(**question)
+        answered: anthropic.types.Message = client.messages.create(**question)
+        return answered
 
 
 def told_by(message: anthropic.types.Message) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from tests.providers.anthropic.asking import CHAT, HAIKU, USER, message, plain_message, target
 from tests.unit.wire.request_strategies import chats, record
 
+from aqueduct.domain.model import StructuredOutput
 from aqueduct.errors import InvalidRequest
 from aqueduct.providers.anthropic.models import FAMILIES, family_of
 from aqueduct.wire.chat import ChatRequest, parse_chat
@@ -130,7 +131,7 @@ def test_any_valid_chat_is_built_or_refused_by_name(chat: dict[str, Any], model:
     refused = refusal(request, model)
     if refused is not None:
         assert re.split(r"[.\[]", refused.param or "")[0] in chat
-    assert CHAT.way(request, target(model))
+    assert CHAT.way(request, target(model)) in StructuredOutput
 
 
 def refusal(request: ChatRequest, model: str) -> InvalidRequest | None:

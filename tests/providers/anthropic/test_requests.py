@@ -186,7 +186,7 @@ def test_results_come_first_in_their_turn() -> None:
 
 def test_ids_of_calls_are_made_fit_and_distinct() -> None:
     call = {**CALL, "id": "functions.weather:0"}
-    answered = [
+    answered: list[dict[str, Any]] = [
         {"role": "assistant", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "functions.weather:0", "content": "rain"},
     ]
@@ -449,6 +449,14 @@ def test_what_does_not_is_left_out_by_name() -> None:
         "vendor_extension",
     )
     assert sent(**members).keys() == {"model", "max_tokens", "messages"}
+
+
+def test_members_of_messages_that_have_no_place_are_named_once() -> None:
+    named = {**USER, "name": "ann"}
+    small = content({"type": "image_url", "image_url": {"url": PNG, "detail": "low"}})
+    assert dropped(messages=[named, named, small]) == ("messages.name", "messages.content.image_url.detail")
+    answered = {"role": "tool", "tool_call_id": "call_1", "content": "a", "name": "weather"}
+    assert dropped(messages=[USER, {"role": "assistant", "tool_calls": [CALL]}, answered]) == ()
 
 
 def test_the_end_user_goes_as_metadata() -> None:

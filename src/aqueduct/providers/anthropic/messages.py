@@ -28,6 +28,7 @@ from aqueduct.wire.messages import (
     DeveloperMessage,
     FunctionMessage,
     FunctionToolCall,
+    ImagePart,
     Message,
     SystemMessage,
     ToolCall,
@@ -140,6 +141,21 @@ class Conversation:
             return False
         last["text"] = last["text"].rstrip()
         return True
+
+
+def lost_members(request: ChatRequest) -> list[str]:
+    """Return the members of messages that Anthropic has no place for, each once: they are told to the client."""
+    messages = request.parameters.messages
+    has_name = any(getattr(message, "name", None) for message in messages if not isinstance(message, _NAMED_BY_CALL))
+    contents = [message.content for message in messages if isinstance(message.content, list)]
+    images = [part.image_url for content in contents for part in content if isinstance(part, ImagePart)]
+    has_detail = any(image.detail not in (None, "auto") for image in images)
+    found = {"messages.name": has_name, "messages.content.image_url.detail": has_detail}
+    return [name for name, is_there in found.items() if is_there]
+
+
+_NAMED_BY_CALL = ToolMessage | FunctionMessage
+"""Messages that say with their name only what the call says already."""
 
 
 class _CallIds:

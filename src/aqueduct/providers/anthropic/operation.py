@@ -11,7 +11,7 @@ from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError
 from aqueduct.providers.anthropic import errors
 from aqueduct.providers.anthropic.answer import read_answer
 from aqueduct.providers.anthropic.extras import cache_control
-from aqueduct.providers.anthropic.messages import Conversation
+from aqueduct.providers.anthropic.messages import Conversation, lost_members
 from aqueduct.providers.anthropic.models import Family, family_of
 from aqueduct.providers.anthropic.options import asks_to_think, read_options
 from aqueduct.providers.anthropic.parts import FILE_TYPES
@@ -25,7 +25,7 @@ from aqueduct.providers.field_policy import FieldPolicy, always, given_fields
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
 
-_POLICY = FieldPolicy(
+POLICY = FieldPolicy(
     translated=frozenset(
         {"cache_control", "max_completion_tokens", "max_tokens", "messages", "n", "parallel_tool_calls"}
         | {"reasoning_effort", "response_format", "safety_identifier", "stop", "temperature", "thinking", "tool_choice"}
@@ -46,6 +46,8 @@ _POLICY = FieldPolicy(
         "web_search_options": always,
     },
 )
+"""What becomes of each field; the page on providers lists what is refused."""
+
 _UNDROPPABLE = frozenset({"messages", "model", "stream"})
 _CONTENT: Headers = ((b"content-type", b"application/json"), (b"accept-encoding", b"identity"))
 _LONGEST_USER = 256
@@ -63,7 +65,7 @@ class AnthropicChat:
         provider = target.provider
         if provider.origin is None:
             raise ConfigurationError(f"provider {provider.name!r} has no base_url")
-        _POLICY.check(request, target)
+        POLICY.check(request, target)
         return UpstreamRequest(
             method="POST",
             origin=provider.origin,
@@ -89,7 +91,12 @@ class AnthropicChat:
         carried, family = _carried(request, target), _family(request, target)
         lacks_thinking = "reasoning_effort" in given_fields(carried) and Conversation(carried).lacks_thinking
         options = read_options(carried, family, _version(target), lacks_thinking=lacks_thinking)
-        return (*_POLICY.dropped(request, target), *options.dropped, *loosened_tools(carried, family))
+        return (
+            *POLICY.dropped(request, target),
+            *options.dropped,
+            *lost_members(carried),
+            *loosened_tools(carried, family),
+        )
 
     def calls(self, request: Request) -> Sequence[Request]:
         """One call a choice."""
