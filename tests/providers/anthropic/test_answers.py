@@ -252,6 +252,16 @@ def test_nothing_is_committed_before_the_model_says_something() -> None:
     assert all(event.is_content for event in reader.feed(data[at:]))
 
 
+def test_a_call_whose_input_is_not_utf_8_is_rubbish() -> None:
+    use = {**USE, "input": {"city": "OSLO"}}
+    with pytest.raises(UpstreamInvalidResponse):
+        plain(message(use).replace(b"OSLO", b"\xff\xfe"))
+    begun = framed({"type": "content_block_start", "index": 0, "content_block": use}).replace(b"OSLO", b"\xff\xfe")
+    ended = framed({"type": "content_block_stop", "index": 0})
+    with pytest.raises(UpstreamInvalidResponse):
+        read_stream([framed({"type": "message_start", "message": {"model": HAIKU}}) + begun + ended])
+
+
 def test_events_unknown_here_are_passed_over() -> None:
     new = {"type": "content_block_delta", "index": 0, "delta": {"type": "novel_delta", "novelty": 1}}
     data = streamed(TEXT).replace(

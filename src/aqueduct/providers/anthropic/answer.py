@@ -34,6 +34,14 @@ class Block(msgspec.Struct, gc=False):
     name: str = ""
     input: msgspec.Raw = msgspec.Raw(b"{}")
 
+    @property
+    def arguments(self) -> str:
+        """Return a call's input as it was written; what is only skipped has not been decoded."""
+        try:
+            return bytes(self.input).decode()
+        except UnicodeDecodeError as error:
+            raise UpstreamInvalidResponse("a call's input is not UTF-8") from error
+
 
 class _Message(msgspec.Struct):
     content: list[Block] | None = None
@@ -79,7 +87,7 @@ def _choice(blocks: list[Block], reason: str) -> Choice:
         elif block.type == "redacted_thinking":
             details.append(encrypted_detail(place, len(details), block.data))
         elif block.type == "tool_use":
-            calls.append(Call(id=block.id, name=block.name, arguments=bytes(block.input).decode()))
+            calls.append(Call(id=block.id, name=block.name, arguments=block.arguments))
     members: dict[str, Any] = {"reasoning_details": details} if details else {}
     if annotations:
         members["annotations"] = annotations

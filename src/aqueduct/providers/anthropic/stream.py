@@ -145,7 +145,7 @@ class AnthropicStreamReader(TranslatedReader):
     def _end_block(self, index: int) -> None:
         block, opened = self._blocks.get(index) or (Block(), _Open(0))
         if opened.call is not None and not opened.has_arguments:
-            self._arguments(opened.call, bytes(block.input).decode())
+            self._arguments(opened.call, block.arguments)
         if block.type == "thinking":
             thinking = "".join(opened.thinking)
             self._tell_detail(reasoning_detail(index, self._details, thinking, opened.signature))
