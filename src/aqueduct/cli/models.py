@@ -75,6 +75,6 @@ def _load(settings: Settings) -> Snapshot:
 async def _probe(settings: Settings, snapshot: Snapshot) -> dict[str, str]:
     transport = Transport(transport_options(settings))
     try:
-        return await probe(snapshot, transport)
+        return await probe(snapshot, KINDS, transport)
     finally:
         await transport.close()

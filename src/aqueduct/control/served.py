@@ -1,7 +1,7 @@
 """What a config would serve, as people read it, and whether each target's provider answers."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -9,6 +9,7 @@ from aqueduct.domain.http import Timeouts, UpstreamRequest
 from aqueduct.domain.model import Provider, Target
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import UpstreamError
+from aqueduct.providers.registry import Kind
 from aqueduct.upstream.transport import Transport
 
 _PROBE_TIMEOUTS = Timeouts(connect_seconds=5.0, first_byte_seconds=10.0, idle_seconds=10.0, total_seconds=15.0)
@@ -45,7 +46,7 @@ def mask(secret: str | None) -> str:
     return f"…{secret[-4:]}" if len(secret) >= 16 else "set"
 
 
-async def probe(snapshot: Snapshot, transport: Transport) -> dict[str, str]:
+async def probe(snapshot: Snapshot, kinds: Mapping[str, Kind], transport: Transport) -> dict[str, str]:
     """Ask every HTTP provider for its models, which costs nothing; return what each said by the provider's name."""
     providers = {
         target.provider.name: target.provider
@@ -53,17 +54,16 @@ async def probe(snapshot: Snapshot, transport: Transport) -> dict[str, str]:
         for target in model.targets
         if target.provider.origin is not None
     }
-    verdicts = await asyncio.gather(*(_probe_provider(provider, transport) for provider in providers.values()))
+    verdicts = await asyncio.gather(
+        *(_probe_provider(provider, kinds[provider.kind], transport) for provider in providers.values())
+    )
     return dict(zip(providers, verdicts, strict=True))
 
 
-async def _probe_provider(provider: Provider, transport: Transport) -> str:
+async def _probe_provider(provider: Provider, kind: Kind, transport: Transport) -> str:
     if provider.origin is None:
         raise ValueError("only a provider with an address can be asked")
-    headers = [(name.lower().encode(), value.encode()) for name, value in provider.headers]
-    if provider.api_key is not None:
-        headers.append((b"authorization", b"Bearer " + provider.api_key.encode()))
-    request = UpstreamRequest("GET", provider.origin, f"{provider.base_path}/models", tuple(headers))
+    request = UpstreamRequest("GET", provider.origin, f"{provider.base_path}/models", kind.headers(provider))
     try:
         response = await transport.send(request, _PROBE_TIMEOUTS)
         try:

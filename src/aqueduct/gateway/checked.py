@@ -51,12 +51,13 @@ class CheckedOpener:
     async def _ask(self, request: Request, schema: Schema, target: Target, entry: Entry) -> Answer:
         """Ask until the answer satisfies the schema, at most three times and within one deadline."""
         deadline = time.monotonic() + target.plain_timeouts.total_seconds
-        held = asked = hold_to_schema(request, schema, target.structured_output)
+        way = self._opener.way(request, target)
+        held = asked = hold_to_schema(request, schema, way)
         violation = ""
         for left in reversed(range(_TRIES)):
             timeouts = remaining(target.plain_timeouts, deadline - time.monotonic())
             answer = await self._opener.ask(asked, target, entry, timeouts)
-            answer = release_content(answer, target.structured_output)
+            answer = release_content(answer, way)
             if left and answer.finish_reason == "length" and self._opener.limits_output(request, target):
                 continue
             bad = await violation_of(answer.contents, self._checker, schema)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from aqueduct.domain.http import Timeouts
-from aqueduct.domain.model import Target
+from aqueduct.domain.model import StructuredOutput, Target
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.exchange import Exchange, PlainExchange, StreamExchange
 from aqueduct.gateway.fan_out import FanOutExchange, merge_answers
@@ -55,6 +55,10 @@ class Opener:
     def limits_output(self, request: Request, target: Target) -> bool:
         """Whether the target's adapter says how long the answer may be."""
         return self._caller.operation(request, target).limits_output(request)
+
+    def way(self, request: Request, target: Target) -> StructuredOutput:
+        """Return how the target is held to the request's JSON schema."""
+        return self._caller.operation(request, target).way(request, target)
 
     def flows(self, request: Request, target: Target) -> bool:
         """Whether a stream held to a JSON schema may flow before it has been checked whole."""

@@ -17,6 +17,8 @@ from aqueduct.wire.request import Request
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 256 * 1024
+_REQUEST_ID_HEADERS = (b"x-request-id", b"request-id")
+"""Where upstreams say what they call a request; Anthropic leaves out the `x-`."""
 
 
 class Transport(Protocol):
@@ -102,7 +104,7 @@ class TargetCaller:
             upstream_request = await self._signers[signer].sign(upstream_request, attempt.target.provider)
         attempt.is_sent = True
         response = await self._transports[upstream_request.origin.scheme].send(upstream_request, timeouts)
-        attempt.note_head(response.status, response.header(b"x-request-id"))
+        attempt.note_head(response.status, _upstream_request_id(response))
         if response.status != 200:
             try:
                 body = await response.read_all(_MAX_ERROR_BYTES)
@@ -110,6 +112,10 @@ class TargetCaller:
                 response.close()
             raise operation.read_error(response.status, response.headers, body)
         return response
+
+
+def _upstream_request_id(response: UpstreamResponse) -> bytes | None:
+    return next((value for name in _REQUEST_ID_HEADERS if (value := response.header(name)) is not None), None)
 
 
 def remaining(timeouts: Timeouts, seconds: float) -> Timeouts:

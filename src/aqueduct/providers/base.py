@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from aqueduct.domain.http import Headers, UpstreamRequest
-from aqueduct.domain.model import Target
+from aqueduct.domain.model import StructuredOutput, Target
 from aqueduct.domain.usage import Units
 from aqueduct.errors import UpstreamError
 from aqueduct.wire.request import Request
@@ -105,6 +105,9 @@ class Operation(Protocol):
 
     def limits_output(self, request: Request) -> bool:
         """Whether the adapter, not the client, says how long the answer may be: one that is cut is asked for again."""
+
+    def way(self, request: Request, target: Target) -> StructuredOutput:
+        """Return how the target is held to the request's JSON schema: as configured, or by what the schema allows."""
 
     def flows(self, request: Request, target: Target) -> bool:
         """Whether a stream held to a JSON schema may flow to the client before it has been checked whole."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from aqueduct.domain.http import Headers, Origin, UpstreamRequest
-from aqueduct.domain.model import Target
+from aqueduct.domain.model import StructuredOutput, Target
 from aqueduct.errors import UpstreamError
 from aqueduct.providers.base import EVENT_STREAM, Answer, StreamReader
 from aqueduct.providers.choices import one_call_a_choice
@@ -94,6 +94,10 @@ class LocalOperation:
     def limits_output(self, request: Request) -> bool:
         """Where the client does not: the engine would go on for minutes."""
         return request.max_output_tokens is None
+
+    def way(self, request: Request, target: Target) -> StructuredOutput:
+        """As the config says."""
+        return target.structured_output
 
     def flows(self, request: Request, target: Target) -> bool:
         """What an exact grammar holds may flow, unless a stop sequence may cut it."""

@@ -15,6 +15,7 @@ from aqueduct.domain.http import Headers, UpstreamRequest
 from aqueduct.domain.model import Provider, StructuredOutput, Target
 from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError, UpstreamInvalidResponse
 from aqueduct.providers import openai_errors
+from aqueduct.providers.authentication import bearer_headers
 from aqueduct.providers.base import EVENT_STREAM, Answer, StreamReader
 from aqueduct.providers.openai_stream import OpenAIStreamReader
 from aqueduct.providers.openai_usage import read_units
@@ -150,6 +151,10 @@ class OpenAIOperation:
         """The client does, or else the model."""
         return False
 
+    def way(self, request: Request, target: Target) -> StructuredOutput:
+        """As the config says."""
+        return target.structured_output
+
     def flows(self, request: Request, target: Target) -> bool:
         """A target that holds the answer to the schema itself may stream it."""
         return target.structured_output is StructuredOutput.NATIVE
@@ -174,11 +179,7 @@ def read_body(body: bytes) -> _Body:
 @lru_cache(maxsize=1024)
 def _headers(provider: Provider) -> Headers:
     """Return the request headers of a provider, its credential included."""
-    headers = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
-    if provider.api_key is not None:
-        headers.append((b"authorization", b"Bearer " + provider.api_key.encode()))
-    headers += [(name.lower().encode(), value.encode()) for name, value in provider.headers]
-    return tuple(headers)
+    return ((b"content-type", b"application/json"), (b"accept-encoding", b"identity"), *bearer_headers(provider))
 
 
 def _stream_options(raw: msgspec.Raw | None) -> msgspec.Raw | dict[str, Any]:

@@ -1,10 +1,13 @@
 """The kinds of provider, as one dictionary: an OpenAI-compatible kind is a row, only another protocol a file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from aqueduct.domain.model import StructuredOutput
+from aqueduct.domain.http import Headers
+from aqueduct.domain.model import Provider, StructuredOutput
+from aqueduct.providers.anthropic.operation import AnthropicChat
+from aqueduct.providers.authentication import anthropic_headers, bearer_headers
 from aqueduct.providers.base import Adapter
 from aqueduct.providers.local import LocalOperation
 from aqueduct.providers.openai import OpenAIOperation
@@ -15,6 +18,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     `default_base_url` may hold `{options}`. `options` are what a provider may say of itself, with the values that hold
     where it does not (None: it must); `credentials` the names of the secrets that its `signer` takes, if it has one.
+    `headers` say who asks, in every request.
     """
 
     adapter: Adapter
@@ -23,14 +27,22 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, str | None] = {}
     credentials: frozenset[str] = frozenset()
     signer: str | None = None
+    headers: Callable[[Provider], Headers] = bearer_headers
     structured_output: StructuredOutput = StructuredOutput.NATIVE
 
 
 _OPENAI: Adapter = {"chat": OpenAIOperation("chat"), "completions": OpenAIOperation("completions")}
+_ANTHROPIC: Adapter = {"chat": AnthropicChat()}
 _LOCAL: Adapter = {"chat": LocalOperation("chat"), "completions": LocalOperation("completions")}
 
 KINDS: dict[str, Kind] = {
     "openai": Kind(adapter=_OPENAI, default_base_url="https://api.openai.com/v1"),
+    "anthropic": Kind(
+        adapter=_ANTHROPIC,
+        default_base_url="https://api.anthropic.com/v1",
+        options={"version": "2023-06-01"},
+        headers=anthropic_headers,
+    ),
     "local": Kind(adapter=_LOCAL, needs_base_url=False),
 }
 """By the name that `kind` has in the config."""

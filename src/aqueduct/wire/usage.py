@@ -4,7 +4,11 @@ from typing import Any
 
 from aqueduct.domain.usage import Units
 
-_INPUT_DETAILS = {"cached_tokens": "cached_tokens", "input_audio_tokens": "audio_tokens"}
+_INPUT_DETAILS = {
+    "cached_tokens": "cached_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "input_audio_tokens": "audio_tokens",
+}
 _OUTPUT_DETAILS = {"reasoning_tokens": "reasoning_tokens", "output_audio_tokens": "audio_tokens"}
 
 

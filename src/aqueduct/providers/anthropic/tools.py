@@ -1,0 +1,120 @@
+"""Tools and the choice among them, in Anthropic's terms.
+
+Source: Anthropic's API reference, `ToolParam` and `ToolChoiceParam`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from aqueduct.errors import InvalidRequest
+from aqueduct.providers.anthropic.extras import tool_cache_controls
+from aqueduct.providers.anthropic.models import Family
+from aqueduct.providers.anthropic.schema import adapt
+from aqueduct.wire.chat import ChatRequest
+from aqueduct.wire.tools import AllowedToolsChoice, Function, FunctionChoice, FunctionTool
+
+_NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
+_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
+
+
+def has_tools(request: ChatRequest) -> bool:
+    """Whether there is anything to call."""
+    return bool(request.parameters.tools)
+
+
+def forces_call(request: ChatRequest) -> bool:
+    """Whether the model must call a tool."""
+    choice = request.parameters.tool_choice
+    if isinstance(choice, AllowedToolsChoice):
+        return choice.allowed_tools.mode == "required"
+    return has_tools(request) and (choice == "required" or isinstance(choice, FunctionChoice))
+
+
+def loosened_tools(request: ChatRequest, family: Family) -> list[str]:
+    """Return the paths of `strict` where the model cannot be held to a function's schema."""
+    return [
+        f"tools[{index}].function.strict"
+        for index, tool in enumerate(request.parameters.tools or ())
+        if isinstance(tool, FunctionTool) and tool.function.strict and _strict_schema(tool.function, family) is None
+    ]
+
+
+def tool_fields(request: ChatRequest, family: Family) -> dict[str, Any]:
+    """Return `tools` and `tool_choice`; raise `InvalidRequest` for tools that are no functions."""
+    if not has_tools(request):
+        return {}
+    controls = tool_cache_controls(request)
+    tools: dict[str, dict[str, Any]] = {}
+    for index, tool in enumerate(request.parameters.tools or ()):
+        if not isinstance(tool, FunctionTool):
+            raise InvalidRequest("This model can be given functions only as tools.", param=f"tools[{index}]")
+        written = _tool(tool.function, family)
+        if controls and controls[index]:
+            written["cache_control"] = controls[index]
+        tools[tool.function.name] = written
+    kind, names = _choice(request)
+    fields: dict[str, Any] = {"tools": [tool for name, tool in tools.items() if names is None or name in names]}
+    if names is not None and not names <= tools.keys():
+        raise InvalidRequest("'tool_choice' names a function that is not among the tools.", param="tool_choice")
+    choice: dict[str, Any] = {"type": kind}
+    if kind == "tool" and names:
+        fields["tools"] = list(tools.values())
+        choice["name"] = next(iter(names))
+    if kind in ("any", "tool") and not family.forces_tools:
+        raise InvalidRequest("This model cannot be made to call a tool; it chooses by itself.", param="tool_choice")
+    if request.parameters.parallel_tool_calls is False and kind != "none":
+        choice["disable_parallel_tool_use"] = True
+    return fields if choice == {"type": "auto"} else {**fields, "tool_choice": choice}
+
+
+def _choice(request: ChatRequest) -> tuple[str, set[str] | None]:
+    """Return the type of the choice and the names that it is among, None for all."""
+    choice = request.parameters.tool_choice
+    if choice is None:
+        return "auto", None
+    if isinstance(choice, str) and choice in _CHOICES:
+        return _CHOICES[choice], None
+    if isinstance(choice, FunctionChoice):
+        return "tool", {choice.function.name}
+    if isinstance(choice, AllowedToolsChoice) and choice.allowed_tools.mode in ("auto", "required"):
+        return _CHOICES[choice.allowed_tools.mode], {_allowed_name(tool) for tool in choice.allowed_tools.tools}
+    raise InvalidRequest("This model does not know this choice of tools.", param="tool_choice")
+
+
+def _allowed_name(tool: Mapping[str, msgspec.Raw]) -> str:
+    try:
+        function = msgspec.json.decode(tool.get("function", msgspec.Raw(b"null")))
+        if bytes(tool.get("type", b"")) == b'"function"' and isinstance(function["name"], str):
+            return function["name"]
+    except (msgspec.DecodeError, TypeError, KeyError):
+        pass
+    raise InvalidRequest("Allowed tools must be functions with a name.", param="tool_choice.allowed_tools.tools")
+
+
+def _tool(function: Function, family: Family) -> dict[str, Any]:
+    tool: dict[str, Any] = {"name": function.name, "input_schema": _parameters(function)}
+    if function.description:
+        tool["description"] = function.description
+    if function.strict and (schema := _strict_schema(function, family)) is not None:
+        tool |= {"input_schema": schema, "strict": True}
+    return tool
+
+
+def _parameters(function: Function) -> dict[str, Any]:
+    raw = function.parameters
+    if isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null":
+        return dict(_NO_PARAMETERS)
+    try:
+        schema: dict[str, Any] = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        raise InvalidRequest(
+            f"The parameters of '{function.name}' hold a number out of range.", param="tools"
+        ) from None
+    return schema if "type" in schema else {"type": "object", **schema}
+
+
+def _strict_schema(function: Function, family: Family) -> dict[str, Any] | None:
+    adapted = adapt(_parameters(function)) if family.has_schemas else None
+    return None if adapted is None else adapted.schema
