@@ -32,6 +32,18 @@ PURPOSES = {
     "check": "what the checks need",
 }
 
+IMPORTED = (
+    "aqueduct.app",
+    "aqueduct.cli",
+    "aqueduct.config.price_catalogue",
+    "aqueduct.gateway.schema.worker",
+    "aqueduct.local.child",
+    "aiosqlite",
+    "alembic.command",
+    "asyncpg",
+    "uvloop",
+)
+
 # The lock is complete, so pip has nothing to resolve. Compiling every module would cost half the installation's time
 # again; `compile_what_is_imported` does those that matter.
 PIP_INSTALL = ("-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps", "--no-compile")
@@ -184,11 +196,15 @@ def compile_what_is_imported() -> None:
     """Have Python keep the compiled modules that starting takes.
 
     It would do so by itself at the first start, but not where PYTHONDONTWRITEBYTECODE is set (containers set it): there
-    every start would take a second longer. Nothing depends on it, so a failure is left for the start to show.
+    every start would take a second longer. The migrations and the processes beside the gateway count too. Nothing
+    depends on it, so a failure is left for the start to show.
     """
     writing = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [str(PYTHON), "-c", "import aqueduct.app, aqueduct.cli"]
-    subprocess.run(command, env=writing, capture_output=True, check=False)
+    # Each by itself: one that cannot be imported, since an extra is missing, keeps no other back.
+    code = "import contextlib, importlib\n" + "\n".join(
+        f"with contextlib.suppress(ImportError): importlib.import_module({module!r})" for module in IMPORTED
+    )
+    subprocess.run([str(PYTHON), "-c", code], env=writing, capture_output=True, check=False)
 
 
 def bring_up_to_date(layers: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 UNPRIVILEGED = "nobody"
+PREFIX = "postgresql://postgres@/"
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
@@ -50,17 +51,17 @@ class PostgresServer:
         """End it, whatever it is doing."""
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-m", "immediate", "stop")
 
-    def create_database(self) -> str:
-        """Make an empty database; return its URL."""
+    def create_database(self, template: str | None = None) -> str:
+        """Make a database, empty or a copy of the one at the URL `template`; return its URL."""
         self._made += 1
         name = f"test_{os.getpid()}_{self._made}"
-        self._run("createdb", "-h", str(self._folder), "-U", "postgres", name)
-        return f"postgresql://postgres@/{name}?host={self._folder}"
+        copied = () if template is None else ("--template", name_of(template))
+        self._run("createdb", "-h", str(self._folder), "-U", "postgres", *copied, name)
+        return f"{PREFIX}{name}?host={self._folder}"
 
     def drop_database(self, url: str) -> None:
         """Remove a database again, whoever is still connected: hundreds of them take minutes to delete at the end."""
-        name = url.removeprefix("postgresql://postgres@/").partition("?")[0]
-        self._run("dropdb", "-h", str(self._folder), "-U", "postgres", "--force", name)
+        self._run("dropdb", "-h", str(self._folder), "-U", "postgres", "--force", name_of(url))
 
     @property
     def pid(self) -> int:
@@ -93,6 +94,11 @@ class PostgresServer:
             )
             output.seek(0)
             assert done.returncode == 0, output.read().decode(errors="replace")
+
+
+def name_of(url: str) -> str:
+    """Return the name of the database at a URL that the server gave."""
+    return url.removeprefix(PREFIX).partition("?")[0]
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Several gateways as one: counters in a real Valkey, records in a real PostgreSQL."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,17 +32,28 @@ def test_three_gateways_share_one_limit_exactly(
         for number in range(3):
             folder = tmp_path / str(number)
             folder.mkdir()
-            gateway = GatewayProcess(folder, config, {"AQUEDUCT_VALKEY_URL": valkey.url})
+            settings = {"AQUEDUCT_VALKEY_URL": valkey.url, "AQUEDUCT_LIMITS_WITHOUT_COUNTERS": "closed"}
+            gateway = GatewayProcess(folder, config, settings)
             gateway.data_dir = tmp_path / "0" / "data"
             gateways.append(stack.enter_context(gateway))
         token = gateways[0].create_token("--requests-per-minute", "100")
 
+        unknown: list[int] = []
+
         def ask(number: int) -> int:
-            return fetch(gateways[number % 3], "POST", "/v1/chat/completions", BODY, token=token).status
+            """Ask until there is an answer: on a busy machine Valkey's may come too late for a gateway."""
+            while True:
+                status = fetch(gateways[number % 3], "POST", "/v1/chat/completions", BODY, token=token).status
+                if status != 503:
+                    return status
+                unknown.append(number)
+                time.sleep(0.05)
 
         with ThreadPoolExecutor(48) as pool:
             statuses = Counter(pool.map(ask, range(1000)))
-        assert statuses == {200: 100, 429: 900}
+        # What was asked in vain may have been counted.
+        assert 100 - len(unknown) <= statuses[200] <= 100
+        assert statuses == {200: statuses[200], 429: 1000 - statuses[200]}
 
 
 def test_limits_fail_open_and_budgets_closed_while_valkey_is_away(

@@ -23,7 +23,10 @@ logger = structlog.get_logger(__name__)
 
 
 class Question(msgspec.Struct, frozen=True):
-    """Which model's price is wanted, and where it is served: the catalogue knows providers by their addresses."""
+    """Which model's price is wanted, and where it is served: the catalogue knows providers by their URLs.
+
+    The URL is empty where it cannot: it has names of the internet only.
+    """
 
     url: str
     model: str
@@ -66,7 +69,7 @@ class PriceBook:
         return msgspec.structs.replace(target, prices=found) if found else target
 
     async def _learn(self, questions: Iterable[Question]) -> None:
-        wanted = set(questions)
+        wanted = {each for each in questions if each.url}
         if wanted <= self._known.keys():
             return
         async with self._turn:
@@ -81,7 +84,15 @@ class PriceBook:
 def question(provider: Provider, model: str) -> Question:
     """Return what to look a model up by."""
     origin = provider.origin
-    return Question("" if origin is None else f"{origin.scheme}://{origin.authority}{provider.base_path}", model)
+    if origin is None or not is_public_name(origin.host):
+        return Question("", model)
+    return Question(f"{origin.scheme}://{origin.authority}{provider.base_path}", model)
+
+
+def is_public_name(host: str) -> bool:
+    """Whether a host may be a vendor's: neither an address nor a name of one's own network, such as `localhost`."""
+    _, dot, last = host.rpartition(".")
+    return dot == "." and ":" not in host and not last.isdigit()
 
 
 async def ask(questions: list[Question]) -> list[tuple[Price, ...]] | None:

@@ -1,6 +1,5 @@
 """The installed command, run as a user runs it."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -9,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.migrated import lay_out, make_tables
 
-from aqueduct.control.workspace import create_workspace
 from aqueduct.settings import Settings
 
 COMMAND = Path(sys.executable).with_name("aqueduct")
@@ -66,12 +65,9 @@ def fresh(tmp_path: Path) -> CommandLine:
 
 
 @pytest.fixture
-def command_line(fresh: CommandLine) -> CommandLine:
+def command_line(fresh: CommandLine, sqlite_template: Path) -> CommandLine:
     """A command line on a data directory as `serve` leaves it."""
-
-    async def create() -> None:
-        async with create_workspace(Settings(data_dir=fresh.data_dir)):
-            pass
-
-    asyncio.run(create())
+    settings = Settings(data_dir=fresh.data_dir)
+    lay_out(settings, sqlite_template)
+    make_tables(settings)
     return fresh

@@ -68,3 +68,16 @@ async def test_without_a_catalogue_prices_are_unknown(
     priced = await PriceBook().complete(snapshot)
     assert priced.models[0].targets == snapshot.models[0].targets
     assert "No module named" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["localhost", "vllm:8000", "10.0.0.5:8000", "[::1]:8000", "[::ffff:10.0.0.5]"])
+async def test_no_process_is_started_for_what_no_catalogue_has(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], host: str
+) -> None:
+    monkeypatch.setattr(price_book, "CHILD", "no.such.module")
+    own = CONFIG.replace(b"api.openai.com", host.encode()).replace(b"generativelanguage.googleapis.com", b"127.0.0.1")
+    snapshot = compile_source(parse_source(own, "a.yaml", {}), KINDS)
+    priced = await PriceBook().complete(snapshot)
+    assert priced.models[0].targets == snapshot.models[0].targets
+    assert await PriceBook().find(snapshot.models[0].targets[0].provider, "gpt-4.1") == ()
+    assert capfd.readouterr().err == ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.migrated import lay_out
 
 from aqueduct.control.api_tokens import CreatedToken
 from aqueduct.control.organisations import Organisations
@@ -27,7 +28,8 @@ def settings(tmp_path: Path, database_url: str | None) -> Settings:
 
 
 @pytest.fixture
-async def workspace(settings: Settings) -> AsyncIterator[Workspace]:
+async def workspace(settings: Settings, sqlite_template: Path) -> AsyncIterator[Workspace]:
+    lay_out(settings, sqlite_template)
     async with create_workspace(settings) as opened:
         yield opened
 

@@ -32,7 +32,7 @@ async def model(model_path: Path) -> AsyncIterator[LocalModel]:
 
 def post(endpoint: Endpoint, path: str, body: bytes, *, api_key: str | None = None) -> tuple[int, bytes]:
     """Send a request to the child and return status and body."""
-    connection = http.client.HTTPConnection(endpoint.origin.host, endpoint.origin.port, timeout=120)
+    connection = http.client.HTTPConnection(endpoint.origin.host, endpoint.origin.port, timeout=240)
     key = endpoint.api_key if api_key is None else api_key
     try:
         headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}

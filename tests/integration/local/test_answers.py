@@ -1,4 +1,7 @@
-"""What the adapter asks of the real embedded model, and what comes back."""
+"""What the adapter asks of the real embedded model, and what comes back.
+
+That it obeys hard schemas too, however hot it is, is shown through the gateway, in `acceptance/test_schemas.py`.
+"""
 
 import asyncio
 import json
@@ -9,7 +12,7 @@ import jsonschema_rs
 import pytest
 import pytest_asyncio
 from tests.integration.local.conftest import post
-from tests.schemas import SCHEMAS, SEED
+from tests.schemas import SEED
 
 from aqueduct.domain.model import Provider, Target
 from aqueduct.local import weights
@@ -73,25 +76,6 @@ def wanting(schema: Any) -> dict[str, Any]:
 def is_satisfied(schema: Any, text: str) -> bool:
     validator = jsonschema_rs.validator_for(schema, validate_formats=True, ignore_unknown_formats=True)
     return bool(validator.is_valid(json.loads(text)))
-
-
-async def answers_that_satisfy(endpoint: Endpoint, schema: Any, *, tries: int = 3) -> bool:
-    """Ask as the gateway does, at most three times, until an answer is whole and satisfies the schema."""
-    for _ in range(tries):
-        answer = await ask(endpoint, response_format=wanting(schema), temperature=1.5)
-        if answer.finish_reason == "stop" and is_satisfied(schema, answer.contents[0]):
-            return True
-    return False
-
-
-async def test_hard_schemas_are_obeyed_by_a_hot_model(endpoint: Endpoint) -> None:
-    results = await asyncio.gather(*(answers_that_satisfy(endpoint, schema) for schema in SCHEMAS.values()))
-    assert dict(zip(SCHEMAS, results, strict=True)) == dict.fromkeys(SCHEMAS, True)
-
-
-async def test_the_seed_s_own_schema_is_obeyed_by_every_answer(endpoint: Endpoint) -> None:
-    results = await asyncio.gather(*(answers_that_satisfy(endpoint, SEED) for _ in range(10)))
-    assert all(results)
 
 
 async def test_a_schema_is_obeyed_in_a_stream_too(endpoint: Endpoint) -> None:

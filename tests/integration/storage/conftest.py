@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.migrated import lay_out
 
 from aqueduct.control.workspace import Workspace, create_workspace
 from aqueduct.settings import Settings
@@ -15,6 +16,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def workspace(settings: Settings) -> AsyncIterator[Workspace]:
+async def workspace(settings: Settings, sqlite_template: Path) -> AsyncIterator[Workspace]:
+    lay_out(settings, sqlite_template)
     async with create_workspace(settings) as opened:
         yield opened

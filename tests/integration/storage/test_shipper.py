@@ -61,7 +61,7 @@ async def shipping(database: Database, directory: Path) -> AsyncIterator[tuple[J
     try:
         yield journal, shipper
     finally:
-        await shipper.close(timeout_seconds=1)
+        await shipper.close(timeout_seconds=30)
         journal.close()
 
 
