@@ -32,21 +32,34 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Reservation(msgspec.Struct):
-    """All claims, granted; it is settled exactly once.
+    """All claims, granted, with the amount that was reserved of each and what is left of it; it is settled exactly once.
 
     One that no counters made reserves nothing: it is for a request that is served while they are away, and all that is
     settled of it is what its budgets spent.
     """
 
     claims: Sequence[Claim]
-    standings: Sequence[Standing] = ()
+    amounts: Sequence[int] = ()
+    remaining: Sequence[int] = ()
     is_settled: bool = False
+
+    def reset_seconds(self, at: int) -> float | None:
+        """Return after how long nothing of the claim at that place is used any more; see `Standing`."""
+        return None
+
+    @property
+    def standings(self) -> Sequence[Standing]:
+        """How the claims stood when they were granted, in order; made when asked for."""
+        return [
+            Standing(self.claims[at].limit, remaining, self.reset_seconds(at))
+            for at, remaining in enumerate(self.remaining)
+        ]
 
     def end(self, amounts: Sequence[int]) -> None:
         """Take note that it is being settled. Raises `RuntimeError` the second time, `ValueError` on a wrong amount."""
         if self.is_settled:
             raise RuntimeError("a reservation is settled once")
-        if len(amounts) != len(self.claims) or min(amounts, default=0) < 0:
+        if len(amounts) != len(self.claims) or (amounts and min(amounts) < 0):
             raise ValueError("a settlement has one amount for each claim, none below zero")
         self.is_settled = True
 
@@ -56,6 +69,15 @@ class Refusal(msgspec.Struct, frozen=True):
 
     standings: Sequence[Standing]
     refused: Sequence[Refused]
+
+    @property
+    def remaining(self) -> Sequence[int]:
+        """What is left of each claim."""
+        return [standing.remaining for standing in self.standings]
+
+    def reset_seconds(self, at: int) -> float | None:
+        """Return after how long nothing of the claim at that place is used any more; see `Standing`."""
+        return self.standings[at].reset_seconds
 
     @property
     def wait_seconds(self) -> float | None:
@@ -76,6 +98,11 @@ class Unseeded(msgspec.Struct, frozen=True):
 
 
 Answer: TypeAlias = Reservation | Refusal | Unseeded
+
+
+def amounts_of(claims: Sequence[Claim]) -> list[int]:
+    """Return the amounts that claims name themselves."""
+    return [1 if type(claim) is Place else claim.amount for claim in claims]
 
 
 def window_standing(limit: int, used: int, reset_ms: int) -> Standing:

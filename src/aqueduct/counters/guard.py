@@ -31,10 +31,17 @@ class GuardedCounters(Counters):
         await self._counters.__aexit__(*exc_info)
 
     @override
-    async def reserve(self, claims: Sequence[Claim], *, wait_seconds: float = 0.0) -> Answer:
+    async def reserve(
+        self,
+        claims: Sequence[Claim],
+        amounts: Sequence[int] | None = None,
+        *,
+        name: str | None = None,
+        wait_seconds: float = 0.0,
+    ) -> Answer:
         """Reserve, or raise `CountersUnavailable`, or return a reservation of nothing."""
         try:
-            return await self._counters.reserve(claims, wait_seconds=wait_seconds)
+            return await self._counters.reserve(claims, amounts, name=name, wait_seconds=wait_seconds)
         except CountersUnavailable:
             if not all(map(self._is_open, claims)):
                 REQUESTS_WITHOUT_COUNTERS.labels("refused").inc()
