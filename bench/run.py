@@ -75,8 +75,7 @@ def started(options: argparse.Namespace, folder: Path) -> Iterator[list[Subject]
                     Plan(f"{name} {subjects.LIMITED}", source, is_limited=True),
                     Plan(f"{name} {subjects.SHARED}", source, is_limited=True, valkey_url=url),
                 ]
-            for plan in plans:
-                running.append(stack.enter_context(subjects.gateway(plan, subject_core, folder, port)))
+            running += [stack.enter_context(subjects.gateway(plan, subject_core, folder, port)) for plan in plans]
         yield running
 
 

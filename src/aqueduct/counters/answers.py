@@ -32,7 +32,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Reservation(msgspec.Struct):
-    """All claims, granted, with the amount that was reserved of each and what is left of it; it is settled exactly once.
+    """All claims, granted, with how much was reserved of each and how much of it is used now; settled exactly once.
 
     One that no counters made reserves nothing: it is for a request that is served while they are away, and all that is
     settled of it is what its budgets spent.
@@ -40,19 +40,30 @@ class Reservation(msgspec.Struct):
 
     claims: Sequence[Claim]
     amounts: Sequence[int] = ()
-    remaining: Sequence[int] = ()
+    used: Sequence[int] = ()
     is_settled: bool = False
 
-    def reset_seconds(self, at: int) -> float | None:
-        """Return after how long nothing of the claim at that place is used any more; see `Standing`."""
+    @property
+    def is_counted(self) -> bool:
+        """Whether counters made it."""
+        return bool(self.used)
+
+    def remaining(self, at: int) -> int:
+        """Return what is left of the claim at that place."""
+        left = self.claims[at].limit - self.used[at]
+        return max(0, left)
+
+    def reset_ms(self, at: int) -> int | None:
+        """Return after how many milliseconds nothing of that claim is used; None where time changes nothing."""
         return None
 
     @property
     def standings(self) -> Sequence[Standing]:
         """How the claims stood when they were granted, in order; made when asked for."""
+        resets = [self.reset_ms(at) for at in range(len(self.used))]
         return [
-            Standing(self.claims[at].limit, remaining, self.reset_seconds(at))
-            for at, remaining in enumerate(self.remaining)
+            Standing(claim.limit, self.remaining(at), None if reset is None else reset / MILLISECONDS)
+            for at, (claim, reset) in enumerate(zip(self.claims, resets, strict=True))
         ]
 
     def end(self, amounts: Sequence[int]) -> None:
@@ -71,13 +82,18 @@ class Refusal(msgspec.Struct, frozen=True):
     refused: Sequence[Refused]
 
     @property
-    def remaining(self) -> Sequence[int]:
-        """What is left of each claim."""
-        return [standing.remaining for standing in self.standings]
+    def is_counted(self) -> bool:
+        """Whether counters made it."""
+        return True
 
-    def reset_seconds(self, at: int) -> float | None:
-        """Return after how long nothing of the claim at that place is used any more; see `Standing`."""
-        return self.standings[at].reset_seconds
+    def remaining(self, at: int) -> int:
+        """Return what is left of the claim at that place."""
+        return self.standings[at].remaining
+
+    def reset_ms(self, at: int) -> int | None:
+        """Return after how many milliseconds nothing of that claim is used; None where time changes nothing."""
+        seconds = self.standings[at].reset_seconds
+        return None if seconds is None else round(seconds * MILLISECONDS)
 
     @property
     def wait_seconds(self) -> float | None:

@@ -25,21 +25,23 @@ class WindowCount:
     at any moment, ever holds more than was let through.
     """
 
-    __slots__ = ("_asked_in", "_cells", "_seconds", "used")
+    __slots__ = ("_cells", "_seconds", "asked_in", "used")
 
     def __init__(self, seconds: int) -> None:
         self.used = 0
+        self.asked_in = 0
         self._seconds = seconds
-        self._asked_in = 0
         self._cells: deque[Cell] = deque()
 
-    def has_room(self, claim: Window, amount: int, second: int) -> bool:
-        """Forget what is outside of the window, and say whether the amount fits into it."""
+    def advance(self, second: int) -> None:
+        """Go on to the second that is asked about, and forget what is outside of its window."""
+        self.asked_in = second
         cells = self._cells
-        self._asked_in = second
-        if cells and cells[0][0] < second - self._seconds:
-            self._forget(second - self._seconds)
-        return self.used + amount <= claim.limit
+        first = second - self._seconds
+        while cells and cells[0][0] < first:
+            cell = cells.popleft()
+            self.used -= cell[1]
+            cell[0] = _DROPPED
 
     def take(self, amount: int, second: int) -> Cell:
         """Add the amount to this second, and return where it went."""
@@ -52,6 +54,10 @@ class WindowCount:
             cell = [second, amount]
             cells.append(cell)
         return cell
+
+    def has_room(self, claim: Window, amount: int, now_ms: int, ticket: int) -> bool:
+        """Whether the amount fits into the window that was advanced to just now."""
+        return self.used + amount <= claim.limit
 
     def correct(self, cell: Cell, difference: int, second: int) -> None:
         """Add a difference to what was taken, if its second still counts."""
@@ -76,17 +82,9 @@ class WindowCount:
         reset_ms = self._until_dropped(self._cells[-1][0], now_ms) if used else 0
         return Standing(limit, limit - used if used < limit else 0, reset_ms / MILLISECONDS)
 
-    def _forget(self, first: int) -> None:
-        """Drop the seconds before the first that counts."""
-        cells = self._cells
-        while cells and cells[0][0] < first:
-            cell = cells.popleft()
-            self.used -= cell[1]
-            cell[0] = _DROPPED
-
     def is_idle(self, now_ms: int) -> bool:
         """Whether no second counts any more; a count that was just made is not idle."""
-        return self._until_dropped(self._asked_in, now_ms) <= 0
+        return self._until_dropped(self.asked_in, now_ms) <= 0
 
     def _until_dropped(self, second: int, now_ms: int) -> int:
         return (second + self._seconds + 1) * MILLISECONDS - now_ms
@@ -101,7 +99,7 @@ class PlaceCount:
         self.held = 0
         self.waiters: list[Waiter] = []
 
-    def has_room(self, claim: Place, ticket: int) -> bool:
+    def has_room(self, claim: Place, amount: int, now_ms: int, ticket: int) -> bool:
         """Whether a place is free for the holder of the ticket: nobody before him waits for it."""
         return self.held < claim.limit and not (self.waiters and self.waiters[0].ticket < ticket)
 
@@ -115,29 +113,46 @@ class PlaceCount:
 
 
 class BudgetCount:
-    """How much is spent (None: not known yet) and reserved."""
+    """How much is reserved, and used in all: what is spent too, once that is known."""
 
-    __slots__ = ("_asked_at", "reserved", "spent")
+    __slots__ = ("_asked_at", "is_known", "reserved", "used")
 
     def __init__(self, now_ms: int) -> None:
-        self.spent: int | None = None
+        self.is_known = False
         self.reserved = 0
+        self.used = 0
         self._asked_at = now_ms
 
-    def has_room(self, claim: Budget, amount: int, now_ms: int) -> bool:
-        """Whether the amount fits, or the budget is soft."""
+    def has_room(self, claim: Budget, amount: int, now_ms: int, ticket: int) -> bool:
+        """Whether it is known what is spent, and the amount fits or the budget is soft."""
         self._asked_at = now_ms
-        return not claim.is_hard or self.used + amount <= claim.limit
+        return self.is_known and (self.used + amount <= claim.limit or not claim.is_hard)
+
+    def take(self, amount: int) -> None:
+        """Reserve the amount."""
+        self.used += amount
+        self.reserved += amount
 
     def settle(self, reserved: int, amount: int) -> None:
         """Turn what was reserved into what is spent."""
         self.reserved -= reserved
+        self.used -= reserved
         self.spend(amount)
 
     def spend(self, amount: int) -> None:
         """Spend without a reservation; a budget that is to be seeded hears of it from whoever seeds it."""
-        if self.spent is not None:
-            self.spent += amount
+        if self.is_known:
+            self.used += amount
+
+    def seed(self, spent: int) -> None:
+        """Learn how much is spent."""
+        self.is_known = True
+        self.used = spent + self.reserved
+
+    def forget(self) -> None:
+        """Know no more how much is spent."""
+        self.is_known = False
+        self.used = self.reserved
 
     def wait_seconds(self, claim: Budget, amount: int, now_ms: int) -> float | None:
         """Return None: no budget comes back by waiting."""
@@ -150,8 +165,3 @@ class BudgetCount:
     def is_idle(self, now_ms: int) -> bool:
         """Whether nothing is reserved and nobody asked for a long time."""
         return not self.reserved and now_ms - self._asked_at >= BUDGET_IDLE_MS
-
-    @property
-    def used(self) -> int:
-        """What is spent and reserved."""
-        return (self.spent or 0) + self.reserved

@@ -10,9 +10,9 @@ from typing import Any, Self, TypeAlias
 from typing_extensions import override
 
 from aqueduct.counters.answers import MILLISECONDS, Answer, Refusal, Refused, Reservation, Unseeded, amounts_of
-from aqueduct.counters.claims import Budget, Claim, Place, Window
+from aqueduct.counters.claims import Budget, Claim, Claims, Place, Window
 from aqueduct.counters.contract import Counters
-from aqueduct.counters.counts import BudgetCount, PlaceCount, WindowCount
+from aqueduct.counters.counts import BudgetCount, Cell, PlaceCount, WindowCount
 from aqueduct.counters.line import Waiter
 from aqueduct.counters.sweeping import SweptTable
 
@@ -32,17 +32,15 @@ class _Held(Reservation):
     """A reservation with the counts it was made in, where in its window each amount went to, and when."""
 
     counts: Sequence[_Count] = ()
-    holds: Sequence[Any] = ()
+    holds: Sequence[Cell | None] = ()
     now_ms: int = 0
 
     @override
-    def reset_seconds(self, at: int) -> float | None:
+    def reset_ms(self, at: int) -> int | None:
         claim = self.claims[at]
         if type(claim) is not Window:
             return None
-        if self.remaining[at] == claim.limit:
-            return 0.0
-        return ((self.now_ms // MILLISECONDS + claim.seconds + 1) * MILLISECONDS - self.now_ms) / MILLISECONDS
+        return (self.now_ms // MILLISECONDS + claim.seconds + 1) * MILLISECONDS - self.now_ms if self.used[at] else 0
 
 
 class MemoryCounters(Counters):
@@ -87,54 +85,34 @@ class MemoryCounters(Counters):
         self, claims: Sequence[Claim], amounts: Sequence[int] | None = None, ticket: int = _NEWCOMER
     ) -> Answer:
         """Reserve without waiting."""
+        if type(claims) is not Claims:
+            claims = Claims(claims)
         if amounts is None:
             amounts = amounts_of(claims)
         now_ms = self._clock()
         second = now_ms // MILLISECONDS
         if now_ms >= self._sweep_at:
             self._sweep(now_ms)
-        counts: list[_Count] = []
-        has_room = is_seeded = True
-        for claim, amount in zip(claims, amounts, strict=True):
-            count: _Count
-            if type(claim) is Window:
-                count = self._windows.get(claim.key) or self._windows.add(claim.key, WindowCount(claim.seconds), now_ms)
-                has_room &= count.has_room(claim, amount, second)
-            elif type(claim) is Place:
-                count = self._places.get(claim.key) or self._places.setdefault(claim.key, PlaceCount())
-                has_room &= count.has_room(claim, ticket)
-            else:
-                count = self._budgets.get(claim.key) or self._budgets.add(claim.key, BudgetCount(now_ms), now_ms)
-                is_seeded &= count.spent is not None
-                has_room &= count.has_room(claim, amount, now_ms)
-            counts.append(count)
-        if len(set(counts)) != len(counts):
-            raise ValueError("two claims of a request have the same key")
-        if not (has_room and is_seeded):
-            return self._refuse(claims, amounts, counts, now_ms, ticket)
-        return self._take(claims, amounts, counts, now_ms)
-
-    def _take(
-        self, claims: Sequence[Claim], amounts: Sequence[int], counts: Sequence[_Count], now_ms: int
-    ) -> Reservation:
-        """Take what has room."""
-        second = now_ms // MILLISECONDS
-        holds: list[Any] = []
-        remaining: list[int] = []
+        counts = [self._count_of(claim, now_ms) for claim in claims]
+        has_room = True
         for claim, amount, count in zip(claims, amounts, counts, strict=True):
             if type(claim) is Window:
-                holds.append(count.take(amount, second))
-                used = count.used
-            else:
-                holds.append(None)
-                if type(claim) is Place:
-                    count.held = used = count.held + 1
-                else:
-                    count.reserved += amount
-                    used = count.used
-            limit = claim.limit
-            remaining.append(limit - used if used < limit else 0)
-        return _Held(claims, amounts, remaining, False, counts, holds, now_ms)
+                if count.asked_in != second:
+                    count.advance(second)
+                if count.used + amount > claim.limit:
+                    has_room = False
+            elif not count.has_room(claim, amount, now_ms, ticket):
+                has_room = False
+        if not has_room:
+            return self._refuse(claims, amounts, counts, now_ms, ticket)
+        return _take(claims, amounts, counts, now_ms)
+
+    def _count_of(self, claim: Claim, now_ms: int) -> _Count:
+        if type(claim) is Window:
+            return self._windows.get(claim.key) or self._windows.add(claim.key, WindowCount(claim.seconds), now_ms)
+        if type(claim) is Place:
+            return self._places.get(claim.key) or self._places.setdefault(claim.key, PlaceCount())
+        return self._budgets.get(claim.key) or self._budgets.add(claim.key, BudgetCount(now_ms), now_ms)
 
     @override
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
@@ -142,9 +120,10 @@ class MemoryCounters(Counters):
         if type(reservation) is not _Held:
             self._spend(reservation.claims, amounts)
             return
+        claims = reservation.claims
         second = self._clock() // MILLISECONDS
         freed: list[PlaceCount] = []
-        rows = zip(reservation.claims, reservation.amounts, amounts, reservation.counts, reservation.holds, strict=True)
+        rows = zip(claims, reservation.amounts, amounts, reservation.counts, reservation.holds, strict=True)
         for claim, reserved, amount, count, hold in rows:
             if type(claim) is Window:
                 if amount != reserved:
@@ -158,7 +137,7 @@ class MemoryCounters(Counters):
             for place in freed:
                 if place.waiters:
                     self._hand_on(place)
-            self._drop_free(reservation.claims)
+            self._drop_free(claims)
 
     @override
     def release(self, reservation: Reservation) -> None:
@@ -168,32 +147,26 @@ class MemoryCounters(Counters):
     async def seed(self, key: str, spent: int) -> bool:
         now_ms = self._clock()
         budget = self._budgets.get(key) or self._budgets.add(key, BudgetCount(now_ms), now_ms)
-        if budget.spent is not None:
+        if budget.is_known:
             return False
-        budget.spent = spent
+        budget.seed(spent)
         return True
 
     @override
     async def forget(self, key: str) -> None:
         if budget := self._budgets.get(key):
-            budget.spent = None
+            budget.forget()
 
     def _refuse(
-        self, claims: Sequence[Claim], amounts: Sequence[int], counts: list[_Count], now_ms: int, ticket: int
+        self, claims: Sequence[Claim], amounts: Sequence[int], counts: Sequence[_Count], now_ms: int, ticket: int
     ) -> Refusal | Unseeded:
         """Say what does not fit, or what is not known."""
         refused = []
         unseeded = []
         for claim, amount, count in zip(claims, amounts, counts, strict=True):
-            if type(claim) is Place:
-                has_room = count.has_room(claim, ticket)
-            elif type(claim) is Window:
-                has_room = count.used + amount <= claim.limit
-            else:
-                has_room = count.has_room(claim, amount, now_ms)
-                if count.spent is None:
-                    unseeded.append(claim.key)
-            if not has_room:
+            if type(claim) is Budget and not count.is_known:
+                unseeded.append(claim.key)
+            elif not count.has_room(claim, amount, now_ms, ticket):
                 refused.append(Refused(claim, count.wait_seconds(claim, amount, now_ms)))
         self._drop_free(claims)
         if unseeded:
@@ -260,3 +233,23 @@ class MemoryCounters(Counters):
         self._sweep_at = now_ms + MILLISECONDS
         self._windows.sweep(now_ms)
         self._budgets.sweep(now_ms)
+
+
+def _take(claims: Sequence[Claim], amounts: Sequence[int], counts: Sequence[_Count], now_ms: int) -> Reservation:
+    """Take what has room."""
+    second = now_ms // MILLISECONDS
+    holds: list[Cell | None] = []
+    used: list[int] = []
+    for claim, amount, count in zip(claims, amounts, counts, strict=True):
+        if type(claim) is Window:
+            holds.append(count.take(amount, second))
+            used.append(count.used)
+        elif type(claim) is Place:
+            count.held = taken = count.held + 1
+            holds.append(None)
+            used.append(taken)
+        else:
+            count.take(amount)
+            holds.append(None)
+            used.append(count.used)
+    return _Held(claims, amounts, used, False, counts, holds, now_ms)

@@ -40,8 +40,8 @@ class Held(Reservation):
     resets_ms: Sequence[int] = ()
 
     @override
-    def reset_seconds(self, at: int) -> float | None:
-        return self.resets_ms[at] / MILLISECONDS if type(self.claims[at]) is Window else None
+    def reset_ms(self, at: int) -> int | None:
+        return self.resets_ms[at] if type(self.claims[at]) is Window else None
 
 
 class Lapsed(NamedTuple):
@@ -146,10 +146,7 @@ class Question(Call):
 
 def read_reservation(claims: Sequence[Claim], amounts: Sequence[int], name: str, reply: Sequence[int]) -> Held:
     """Read the reply of `reserve.lua` that all claims were reserved."""
-    remaining = [
-        claim.limit - used if used < claim.limit else 0 for claim, used in zip(claims, reply[2::3], strict=True)
-    ]
-    return Held(claims, amounts, remaining, False, name, reply[1], reply[3::3])
+    return Held(claims, amounts, reply[2::3], False, name, reply[1], reply[3::3])
 
 
 def read_refusal(claims: Sequence[Claim], reply: Sequence[int]) -> Refusal | Unseeded:

@@ -31,7 +31,6 @@ _TYPES = {
     Dimension.OUTPUT_TOKENS_PER_MINUTE: "tokens",
     Dimension.CONCURRENT_REQUESTS: "concurrency",
 }
-_SHOWN = {dimension: kind for dimension, kind in _TYPES.items() if kind != "concurrency"}
 _WORDS = {
     Dimension.REQUESTS_PER_MINUTE: "requests per minute",
     Dimension.INPUT_TOKENS_PER_MINUTE: "input tokens per minute",
@@ -137,23 +136,19 @@ class Limiter:
 
 def _lines(plan: Plan, answer: Reservation | Refusal) -> HeaderLines:
     """Return the `x-ratelimit` lines: of requests and of tokens, the tightest limit each."""
-    remaining = answer.remaining
-    if not remaining:
-        # There is none while the counters are away.
+    if not answer.is_counted:
+        # The counters are away.
         return b""
-    tightest: dict[str, tuple[float, int, LimitGauge]] = {}
-    for at, gauge in plan.limits:
-        kind = _SHOWN.get(gauge.dimension)
-        if kind is not None:
-            share = remaining[at] / gauge.counted_limit
-            if kind not in tightest or share < tightest[kind][0]:
-                tightest[kind] = (share, at, gauge)
-    return b"".join(
-        [
-            limit_fields(kind, gauge.limit, gauge.shown(remaining[at]), answer.reset_seconds(at))
-            for kind, (_, at, gauge) in tightest.items()
-        ]
-    )
+    lines = b""
+    for kind, limits in plan.shown:
+        at, gauge = limits[0]
+        remaining = answer.remaining(at)
+        for other_at, other in limits[1:]:
+            left = answer.remaining(other_at)
+            if left * gauge.counted_limit < remaining * other.counted_limit:
+                at, gauge, remaining = other_at, other, left
+        lines += limit_fields(kind, gauge.limit, gauge.shown(remaining), answer.reset_ms(at))
+    return lines
 
 
 def _refusal(plan: Plan, claims: Sequence[Claim], refusal: Refusal) -> RequestError:

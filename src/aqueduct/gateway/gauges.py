@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from aqueduct.counters import claims
-from aqueduct.counters.claims import MAX_LIMIT, Claim, Place, Window
+from aqueduct.counters.claims import MAX_LIMIT, Claim, Claims, Place, Window
 from aqueduct.domain.budget import Budget
 from aqueduct.domain.limit import Dimension, Limit
 from aqueduct.domain.period import FOREVER, Span, budget_key, span_at
@@ -16,6 +16,13 @@ from aqueduct.domain.usage import UsageRecord
 
 _FINE = 1000
 """Limits with multipliers are counted in thousandths, so that a weight of 0.3 is not rounded to a whole request."""
+
+_KINDS = {
+    Dimension.REQUESTS_PER_MINUTE: b"requests",
+    Dimension.INPUT_TOKENS_PER_MINUTE: b"tokens",
+    Dimension.OUTPUT_TOKENS_PER_MINUTE: b"tokens",
+}
+"""Under what clients are told of them; of places they are not."""
 
 _MAX_PLANS = 10_000
 _END_USER_CHARACTERS = 200
@@ -34,7 +41,8 @@ class Estimate(NamedTuple):
 class Gauge(Protocol):
     """One limit or budget, as it bears on one model; `end_user` is set where it is for requests of some of them.
 
-    `fixed` is what every request claims and has used in the end, where that is always the same: (1, 1) for instance.
+    `fixed` is what every request claims and has used in the end, where that is always the same, (1, 1) for instance:
+    then `amount` and `used` are not asked for.
     """
 
     end_user: str | None
@@ -80,8 +88,6 @@ class LimitGauge:
 
     def amount(self, estimate: Estimate) -> int:
         """Return how much a request claims before it is made."""
-        if self.fixed is not None:
-            return self.fixed[0]
         if self._is_of_input:
             return self._scaled(estimate.input_tokens)
         amount = self._scaled(estimate.output_tokens)
@@ -90,8 +96,6 @@ class LimitGauge:
 
     def used(self, record: UsageRecord) -> int:
         """Return what a request has used, once it is over."""
-        if self.fixed is not None:
-            return self.fixed[1]
         return self._scaled(record.units.get("input_tokens" if self._is_of_input else "output_tokens", 0))
 
     def shown(self, count: int) -> int:
@@ -99,7 +103,9 @@ class LimitGauge:
         return count // self._fineness
 
     def _scaled(self, amount: int) -> int:
-        return min(amount if self._scale == 1 else math.ceil(amount * self._scale), MAX_LIMIT)
+        if self._scale != 1:
+            amount = math.ceil(amount * self._scale)
+        return min(MAX_LIMIT, amount)
 
 
 class BudgetGauge:
@@ -118,7 +124,9 @@ class BudgetGauge:
     def amount(self, estimate: Estimate) -> int:
         """Return how much a request claims before it is made."""
         cost = estimate.cost
-        return min(cost.nano, MAX_LIMIT) if cost is not None and cost.currency == self.budget.currency else 0
+        if cost is None or cost.currency != self.budget.currency:
+            return 0
+        return min(MAX_LIMIT, cost.nano)
 
     def used(self, record: UsageRecord) -> int:
         """Return what a request has cost, once it is over."""
@@ -145,21 +153,19 @@ class Plan:
         self.gauges = gauges
         self.for_end_users = frozenset(gauge.end_user for gauge in gauges if gauge.end_user is not None)
         self.budgets = [gauge for gauge in gauges if isinstance(gauge, BudgetGauge)]
-        self.limits = [(at, gauge) for at, gauge in enumerate(gauges) if isinstance(gauge, LimitGauge)]
+        self.shown = [(kind, limits) for kind in (b"requests", b"tokens") if (limits := _shown(gauges, kind))]
         self._varying = [(at, gauge) for at, gauge in enumerate(gauges) if gauge.fixed is None]
         self._amounts = [0 if gauge.fixed is None else gauge.fixed[0] for gauge in gauges]
         self._used = [0 if gauge.fixed is None else gauge.fixed[1] for gauge in gauges]
         self._claims: Sequence[Claim] = ()
-        self._span = Span(0.0, 0.0)
+        self._begins_at = self._ends_at = 0.0
 
     def claims(self, at: float, end_user: str | None) -> Sequence[Claim]:
         """Return the claims of a request that began at an instant."""
-        if EVERY_END_USER in self.for_end_users:
-            return [gauge.claim(at, end_user) for gauge in self.gauges]
-        if not self._span.begins_at <= at < self._span.ends_at:
-            self._claims = tuple(gauge.claim(at, None) for gauge in self.gauges)
+        if not self._begins_at <= at < self._ends_at:
+            self._claims = Claims(gauge.claim(at, end_user) for gauge in self.gauges)
             spans = [Span(0.0, FOREVER), *(gauge.span(at) for gauge in self.budgets)]
-            self._span = Span(max(span.begins_at for span in spans), min(span.ends_at for span in spans))
+            self._begins_at, self._ends_at = max(each.begins_at for each in spans), min(each.ends_at for each in spans)
         return self._claims
 
     def amounts(self, estimate: Estimate) -> list[int]:
@@ -200,6 +206,12 @@ class Plans:
                 self._known.clear()
             found = self._known[principal, model] = Plan(list(_compile(principal, model)))
         return found.of(end_user) if found.for_end_users else found
+
+
+def _shown(gauges: Sequence[Gauge], kind: bytes) -> list[tuple[int, LimitGauge]]:
+    """Return the limits that a client is told of under one kind, with their places."""
+    limits = [(at, gauge) for at, gauge in enumerate(gauges) if isinstance(gauge, LimitGauge)]
+    return [(at, gauge) for at, gauge in limits if _KINDS.get(gauge.dimension) == kind]
 
 
 def _compile(principal: Principal, model: str) -> Iterable[Gauge]:

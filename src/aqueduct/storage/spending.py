@@ -1,6 +1,7 @@
-"""What was spent of a budget, read from the rollups."""
+"""What was spent: of a budget, read from the rollups, and by single requests."""
 
 import math
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -8,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aqueduct.domain.budget import Budget
 from aqueduct.storage.instants import MICROSECONDS
 from aqueduct.storage.rollups import DAY_SECONDS, HOUR_SECONDS
-from aqueduct.storage.tables import usage_rollups
+from aqueduct.storage.tables import budgets, usage_attempts, usage_requests, usage_rollups
 
 
 async def read_spending(connection: AsyncConnection, budget: Budget, begins_at: float) -> int:
@@ -31,3 +32,27 @@ async def read_spending(connection: AsyncConnection, budget: Budget, begins_at: 
         table.currency == budget.currency,
     )
     return int(await connection.scalar(statement) or 0)
+
+
+async def read_costs(connection: AsyncConnection, request_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return what requests cost in nano-units by currency; those of which there is no record do not appear."""
+    found: dict[str, dict[str, int]] = {}
+    for request_id in await connection.scalars(
+        sa.select(usage_requests.c.id).where(usage_requests.c.id.in_(request_ids))
+    ):
+        found[request_id] = {}
+    table = usage_attempts.c
+    statement = (
+        sa.select(table.request_id, table.currency, sa.func.sum(table.cost_nano))
+        .where(table.request_id.in_(list(found)), table.cost_nano.is_not(None))
+        .group_by(table.request_id, table.currency)
+    )
+    for request_id, currency, nano in await connection.execute(statement):
+        found[request_id][currency] = int(nano)
+    return found
+
+
+async def read_currencies(connection: AsyncConnection, budget_ids: Sequence[str]) -> dict[str, str]:
+    """Return the currencies of budgets by their ids; those that were deleted do not appear."""
+    statement = sa.select(budgets.c.id, budgets.c.currency).where(budgets.c.id.in_(budget_ids))
+    return dict((await connection.execute(statement)).tuples().all())
