@@ -55,7 +55,7 @@ class WindowCount:
             cells.append(cell)
         return cell
 
-    def has_room(self, claim: Window, amount: int, now_ms: int, ticket: int) -> bool:
+    def has_room(self, claim: Window, amount: int, ticket: int) -> bool:
         """Whether the amount fits into the window that was advanced to just now."""
         return self.used + amount <= claim.limit
 
@@ -99,7 +99,7 @@ class PlaceCount:
         self.held = 0
         self.waiters: list[Waiter] = []
 
-    def has_room(self, claim: Place, amount: int, now_ms: int, ticket: int) -> bool:
+    def has_room(self, claim: Place, amount: int, ticket: int) -> bool:
         """Whether a place is free for the holder of the ticket: nobody before him waits for it."""
         return self.held < claim.limit and not (self.waiters and self.waiters[0].ticket < ticket)
 
@@ -115,17 +115,16 @@ class PlaceCount:
 class BudgetCount:
     """How much is reserved, and used in all: what is spent too, once that is known."""
 
-    __slots__ = ("_asked_at", "is_known", "reserved", "used")
+    __slots__ = ("asked_at", "is_known", "reserved", "used")
 
     def __init__(self, now_ms: int) -> None:
         self.is_known = False
         self.reserved = 0
         self.used = 0
-        self._asked_at = now_ms
+        self.asked_at = now_ms
 
-    def has_room(self, claim: Budget, amount: int, now_ms: int, ticket: int) -> bool:
+    def has_room(self, claim: Budget, amount: int, ticket: int) -> bool:
         """Whether it is known what is spent, and the amount fits or the budget is soft."""
-        self._asked_at = now_ms
         return self.is_known and (self.used + amount <= claim.limit or not claim.is_hard)
 
     def take(self, amount: int) -> None:
@@ -164,4 +163,4 @@ class BudgetCount:
 
     def is_idle(self, now_ms: int) -> bool:
         """Whether nothing is reserved and nobody asked for a long time."""
-        return not self.reserved and now_ms - self._asked_at >= BUDGET_IDLE_MS
+        return not self.reserved and now_ms - self.asked_at >= BUDGET_IDLE_MS

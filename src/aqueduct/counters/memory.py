@@ -93,26 +93,28 @@ class MemoryCounters(Counters):
         second = now_ms // MILLISECONDS
         if now_ms >= self._sweep_at:
             self._sweep(now_ms)
-        counts = [self._count_of(claim, now_ms) for claim in claims]
+        counts = [self._count_of(claim, now_ms, second) for claim in claims]
         has_room = True
         for claim, amount, count in zip(claims, amounts, counts, strict=True):
-            if type(claim) is Window:
-                if count.asked_in != second:
-                    count.advance(second)
-                if count.used + amount > claim.limit:
-                    has_room = False
-            elif not count.has_room(claim, amount, now_ms, ticket):
+            if not count.has_room(claim, amount, ticket):
                 has_room = False
+                break
         if not has_room:
             return self._refuse(claims, amounts, counts, now_ms, ticket)
         return _take(claims, amounts, counts, now_ms)
 
-    def _count_of(self, claim: Claim, now_ms: int) -> _Count:
+    def _count_of(self, claim: Claim, now_ms: int, second: int) -> _Count:
+        """Return the count of a claim, asked about now: adding the next one must not sweep it away."""
         if type(claim) is Window:
-            return self._windows.get(claim.key) or self._windows.add(claim.key, WindowCount(claim.seconds), now_ms)
+            window = self._windows.get(claim.key) or self._windows.add(claim.key, WindowCount(claim.seconds), now_ms)
+            if window.asked_in != second:
+                window.advance(second)
+            return window
         if type(claim) is Place:
             return self._places.get(claim.key) or self._places.setdefault(claim.key, PlaceCount())
-        return self._budgets.get(claim.key) or self._budgets.add(claim.key, BudgetCount(now_ms), now_ms)
+        budget = self._budgets.get(claim.key) or self._budgets.add(claim.key, BudgetCount(now_ms), now_ms)
+        budget.asked_at = now_ms
+        return budget
 
     @override
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
@@ -166,7 +168,7 @@ class MemoryCounters(Counters):
         for claim, amount, count in zip(claims, amounts, counts, strict=True):
             if type(claim) is Budget and not count.is_known:
                 unseeded.append(claim.key)
-            elif not count.has_room(claim, amount, now_ms, ticket):
+            elif not count.has_room(claim, amount, ticket):
                 refused.append(Refused(claim, count.wait_seconds(claim, amount, now_ms)))
         self._drop_free(claims)
         if unseeded:
