@@ -149,7 +149,7 @@ def gateway(subject: Plan, core: Core, folder: Path, upstream_port: int) -> Iter
     with running(command, core, log, environment) as process:
         wait_for_port(port, process, log)
         if subject.is_limited:
-            call(subject.source, environment, "apply", str(config))
+            call(subject.source, environment, "apply", "--file", str(config))
         options = OF_TOKEN if subject.is_limited else ()
         value = call(subject.source, environment, "token", "create", "--name=bench", *options)
         yield Subject(subject.name, process.pid, port, value)
