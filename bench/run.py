@@ -70,7 +70,7 @@ def started(options: argparse.Namespace, folder: Path) -> Iterator[list[Subject]
         for name, source in (sources or {"aqueduct": ROOT}).items():
             plans = [Plan(name, source)]
             if options.limits:
-                url = stack.enter_context(subjects.valkey(load_core, make_folder(folder, name)))
+                url = stack.enter_context(subjects.valkey(subject_core, make_folder(folder, name)))
                 plans += [
                     Plan(f"{name} {subjects.LIMITED}", source, is_limited=True),
                     Plan(f"{name} {subjects.SHARED}", source, is_limited=True, valkey_url=url),

@@ -116,7 +116,7 @@ def aqueduct(source: Path, *arguments: str) -> list[str]:
 
 @contextlib.contextmanager
 def valkey(core: Core, folder: Path) -> Iterator[str]:
-    """Run a Valkey server beside the load, behind a socket file, and return its URL."""
+    """Run a Valkey server behind a socket file, and return its URL; on a busy core its calls would run out of time."""
     path, log = folder / "valkey.socket", folder / "valkey.log"
     binary = find_valkey()
     if binary is None:

@@ -43,6 +43,9 @@ MEMORY_SECONDS = 86_400.0
 _RENEWED_AT_ONCE = 100
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.25
+_POLLS_A_SECOND = 500
+"""About how often all who wait here for a place ask the server together; waking them instead would take a subscription,
+and a server that knows who came first."""
 
 
 class ValkeyCounters(Counters):
@@ -66,6 +69,7 @@ class ValkeyCounters(Counters):
         self._clock = clock
         self._names = map(f"{secrets.token_hex(6)}-{{:x}}".format, itertools.count())
         self._live: dict[str, Held] = {}
+        self._waiting = 0
         self._settling = Settling(self._link, self._keys, self._now)
         self._group = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
@@ -103,15 +107,25 @@ class ValkeyCounters(Counters):
         amounts = amounts_of(claims) if amounts is None else amounts
         name = next(self._names) if name is None else name
         answer = await self._reserve_once(claims, amounts, name)
-        if wait_seconds <= 0:
-            return answer
+        if wait_seconds > 0 and type(answer) is Refusal and answer.is_for_a_place:
+            self._waiting += 1
+            try:
+                answer = await self._poll(claims, amounts, name, answer, wait_seconds)
+            finally:
+                self._waiting -= 1
+        return answer
+
+    async def _poll(
+        self, claims: Sequence[Claim], amounts: Sequence[int], name: str, answer: Answer, wait_seconds: float
+    ) -> Answer:
+        """Ask again until there is a place: the less often, the more are waiting here."""
         loop = asyncio.get_running_loop()
         end_at = loop.time() + wait_seconds
         pause_seconds = _FIRST_PAUSE_SECONDS
         while type(answer) is Refusal and answer.is_for_a_place and (left_seconds := end_at - loop.time()) > 0:
             # With jitter, so that those who wait for one place do not all ask at once.
             jitter = random.uniform(0.5, 1.0)  # noqa: S311 -- nothing is kept secret by it
-            await asyncio.sleep(min(left_seconds, pause_seconds * jitter))
+            await asyncio.sleep(min(left_seconds, max(pause_seconds, self._waiting / _POLLS_A_SECOND) * jitter))
             pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
             answer = await self._reserve_once(claims, amounts, name)
         return answer
