@@ -71,9 +71,10 @@ def started(options: argparse.Namespace, folder: Path) -> Iterator[list[Subject]
             plans = [Plan(name, source)]
             if options.limits:
                 url = stack.enter_context(subjects.valkey(subject_core, make_folder(folder, name)))
-                plans += [
-                    Plan(f"{name} {subjects.LIMITED}", source, is_limited=True),
-                    Plan(f"{name} {subjects.SHARED}", source, is_limited=True, valkey_url=url),
+                plans = [
+                    Plan(name, source, subjects.OWNERS),
+                    Plan(f"{name} {subjects.LIMITED}", source, subjects.LIMITS),
+                    Plan(f"{name} {subjects.SHARED}", source, subjects.LIMITS, url),
                 ]
             running += [stack.enter_context(subjects.gateway(plan, subject_core, folder, port)) for plan in plans]
         yield running

@@ -49,7 +49,16 @@ organisations:
 """
 """What bears on every request of the cases with limits, with two limits of the token's own: eight claims in all."""
 
-OF_TOKEN = ("--requests-per-minute=100000000", "--concurrent-requests=10000", "--user=bench", "--team=bench")
+OWNERS = """\
+organisations:
+  - name: bench
+    teams: [{name: bench, members: [{user: bench}]}]
+    users: [{name: bench}]
+"""
+"""The same caller without limits: what it costs to record who he belongs to is not the limits' doing."""
+
+OF_CALLER = ("--user=bench", "--team=bench")
+OF_TOKEN = ("--requests-per-minute=100000000", "--concurrent-requests=10000")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +73,11 @@ class Subject:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A gateway that is to run: of which source tree, with limits or without, counting in memory or on Valkey."""
+    """A gateway that is to run: of which source tree, what it declares, counting in memory or on Valkey."""
 
     name: str
     source: Path
-    is_limited: bool = False
+    declares: str = ""
     valkey_url: str | None = None
 
 
@@ -139,7 +148,7 @@ def gateway(subject: Plan, core: Core, folder: Path, upstream_port: int) -> Iter
     own = folder / subject.name.replace("/", "_").replace(" ", "_")
     own.mkdir()
     config, log, port = own / "bench.yaml", own / "gateway.log", free_port()
-    config.write_text(CONFIG.format(port=upstream_port) + (LIMITS if subject.is_limited else ""))
+    config.write_text(CONFIG.format(port=upstream_port) + subject.declares)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AQUEDUCT_")},
         "AQUEDUCT_DATA_DIR": str(own / "state"),
@@ -148,9 +157,9 @@ def gateway(subject: Plan, core: Core, folder: Path, upstream_port: int) -> Iter
     command = aqueduct(subject.source, "serve", "--config", str(config), "--port", str(port))
     with running(command, core, log, environment) as process:
         wait_for_port(port, process, log)
-        if subject.is_limited:
+        if subject.declares:
             call(subject.source, environment, "apply", "--file", str(config))
-        options = OF_TOKEN if subject.is_limited else ()
+        options = (*(OF_CALLER if subject.declares else ()), *(OF_TOKEN if subject.declares == LIMITS else ()))
         value = call(subject.source, environment, "token", "create", "--name=bench", *options)
         yield Subject(subject.name, process.pid, port, value)
 
