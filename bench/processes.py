@@ -6,7 +6,7 @@ import resource
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -68,9 +68,20 @@ def free_port() -> int:
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until somebody listens; raise `BenchError` with the log's end when nobody will."""
+
+    def is_open() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        return False
+
+    wait_for(is_open, process, log)
+
+
+def wait_for(is_up: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a process that was started is up; raise `BenchError` with the log's end when it will not be."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        if is_up():
             return
         time.sleep(0.05)
     raise BenchError(f"{process.args!r} did not start:\n{log.read_text(errors='replace')[-2000:]}")

@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measure import Memory, Streaming
-from bench.subjects import NGINX
+from bench.subjects import LIMITED, NGINX, RELAY, SHARED
+
+CASES = (LIMITED, SHARED)
 
 
 @dataclasses.dataclass
@@ -32,6 +34,8 @@ def show(findings: Sequence[Findings]) -> None:
     console = Console()
     yardstick = next((each for each in findings if each.name == NGINX), Findings("no yardstick"))
     console.print(costs(findings, yardstick))
+    if any(name in each.name for each in findings for name in CASES):
+        console.print(of_limits(findings))
     if any(each.memory for each in findings):
         console.print(memories(findings))
     if any(each.streaming for each in findings):
@@ -48,13 +52,28 @@ def costs(findings: Sequence[Findings], yardstick: Findings) -> Table:
             beside(each.plain_cpu_us, yardstick.plain_cpu_us),
             "" if each is yardstick else beside(each.loop_cpu_us, yardstick.plain_cpu_us),
             beside(each.event_cpu_us, yardstick.event_cpu_us),
-            f"{statistics.median(each.first_byte_ms):.2f}",
+            f"{statistics.median(each.first_byte_ms):.2f}" if each.first_byte_ms else "",
         )
+    return table
+
+
+def of_limits(findings: Sequence[Findings]) -> Table:
+    """Return what limits add to the same gateway without them, each round's difference beside its bare relay."""
+    table = Table("", "CPU µs added", "lowest", "highest", "of a bare relay", title="What limits and budgets cost")
+    relay = statistics.median(next(each.plain_cpu_us for each in findings if each.name == RELAY))
+    for each in findings:
+        bare = next((other for other in findings if each.name in {f"{other.name} {case}" for case in CASES}), None)
+        if bare is not None:
+            added = [one - other for one, other in zip(each.plain_cpu_us, bare.plain_cpu_us, strict=True)]
+            median = statistics.median(added)
+            table.add_row(each.name, f"{median:.1f}", f"{min(added):.1f}", f"{max(added):.1f}", f"{median / relay:.0%}")
     return table
 
 
 def beside(values: Sequence[float], yardstick: Sequence[float]) -> str:
     """Return a median and, where there is a yardstick, how many times that it is."""
+    if not values:
+        return ""
     value = statistics.median(values)
     measure = statistics.median(yardstick) if yardstick else 0.0
     return f"{value:.1f}  ({value / measure:.1f}x)" if measure else f"{value:.1f}"

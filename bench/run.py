@@ -20,7 +20,7 @@ from bench import measure, report, subjects
 from bench.measure import Bench
 from bench.processes import BenchError, allow_many_files, cores
 from bench.report import Findings
-from bench.subjects import ROOT, Subject
+from bench.subjects import ROOT, Plan, Subject
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -37,12 +37,19 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--streams", default="1000", help="concurrent streams, or a list of such numbers for a curve (%(default)s)"
     )
+    parser.add_argument(
+        "--limits",
+        action="store_true",
+        help="also under limits and budgets, eight claims a request; plain requests alone",
+    )
     parser.add_argument("--quick", action="store_true", help="a short look: one small round, no streams")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="write flame graphs there, with py-spy")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there")
     options = parser.parse_args(arguments)
     if options.quick:
         options.rounds, options.requests, options.streams = 1, min(options.requests, 2_000), ""
+    if options.limits:
+        options.requests, options.streams = 0, ""
     return options
 
 
@@ -61,8 +68,23 @@ def started(options: argparse.Namespace, folder: Path) -> Iterator[list[Subject]
             print("nginx is not installed, so there is no yardstick: install nginx-light for one.", file=sys.stderr)
         running.append(stack.enter_context(subjects.bare_relay(subject_core, folder, port)))
         for name, source in (sources or {"aqueduct": ROOT}).items():
-            running.append(stack.enter_context(subjects.gateway(name, source, subject_core, folder, port)))
+            plans = [Plan(name, source)]
+            if options.limits:
+                url = stack.enter_context(subjects.valkey(subject_core, make_folder(folder, name)))
+                plans = [
+                    Plan(name, source, subjects.OWNERS),
+                    Plan(f"{name} {subjects.LIMITED}", source, subjects.LIMITS),
+                    Plan(f"{name} {subjects.SHARED}", source, subjects.LIMITS, url),
+                ]
+            running += [stack.enter_context(subjects.gateway(plan, subject_core, folder, port)) for plan in plans]
         yield running
+
+
+def make_folder(folder: Path, name: str) -> Path:
+    """Make a folder for what one of the sources shares."""
+    made = folder / f"of-{name.replace('/', '_')}"
+    made.mkdir()
+    return made
 
 
 def measure_all(bench: Bench, running: Sequence[Subject], options: argparse.Namespace) -> list[Findings]:
@@ -78,8 +100,9 @@ def measure_all(bench: Bench, running: Sequence[Subject], options: argparse.Name
             used, used_by_loop = measure.plain_cpu(bench, subject)
             findings.plain_cpu_us.append(used)
             findings.loop_cpu_us.append(used_by_loop)
-            findings.event_cpu_us.append(measure.event_cpu(bench, subject))
-            findings.first_byte_ms.append(measure.lonely_first_byte(bench, subject))
+            if not options.limits:
+                findings.event_cpu_us.append(measure.event_cpu(bench, subject))
+                findings.first_byte_ms.append(measure.lonely_first_byte(bench, subject))
     for streams in [int(number) for number in options.streams.split(",") if number]:
         tell(f"{streams} concurrent streams")
         for subject, findings in found.items():

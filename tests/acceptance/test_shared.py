@@ -14,6 +14,9 @@ from tests.gateway_process import GatewayProcess
 from tests.postgres_server import PostgresServer
 from tests.scripted_upstream import ScriptedUpstream, completion, json_reply
 
+SOON_SECONDS = 5.0
+"""What hangs takes longer; a busy machine takes some of it, and a call to the counters 50 ms."""
+
 BODY = {"model": "one", "messages": MESSAGES}
 
 
@@ -70,6 +73,32 @@ def test_limits_fail_open_and_budgets_closed_while_valkey_is_away(
         refused = fetch(gateway, "POST", "/v1/chat/completions", BODY, token=budgeted)
         assert (refused.status, refused.error["code"]) == (503, "limits_unavailable")
         assert gateway.metric("aqueduct_requests_without_counters_total") == 2
+
+
+def test_a_valkey_that_hangs_holds_nobody_up_and_counts_again_when_it_is_back(
+    tmp_path: Path, config: str, upstream: ScriptedUpstream
+) -> None:
+    upstream.script(json_reply(completion()))
+    with ValkeyProcess() as server, GatewayProcess(tmp_path, config, {"AQUEDUCT_VALKEY_URL": server.url}) as gateway:
+        limited = gateway.create_token("--requests-per-minute", "2")
+        budgeted = gateway.create_token("--budget", "5/month")
+
+        def ask(token: str) -> tuple[int, bool]:
+            started_at = time.monotonic()
+            status = fetch(gateway, "POST", "/v1/chat/completions", BODY, token=token).status
+            return status, time.monotonic() - started_at < SOON_SECONDS
+
+        assert (ask(limited)[0], ask(budgeted)[0]) == (200, 200)
+        server.pause()
+        with ThreadPoolExecutor(20) as pool:
+            assert set(pool.map(ask, [limited, budgeted] * 20)) == {(200, True), (503, True)}
+        server.resume()
+        deadline = time.monotonic() + 30
+        while ask(budgeted)[0] != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        statuses = [ask(limited)[0] for _ in range(3)]
+        assert statuses[-1] == 429
 
 
 def test_a_gateway_on_postgresql_serves_records_and_reports(

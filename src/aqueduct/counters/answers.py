@@ -32,21 +32,45 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Reservation(msgspec.Struct):
-    """All claims, granted; it is settled exactly once.
+    """All claims, granted, with how much was reserved of each and how much of it is used now; settled exactly once.
 
     One that no counters made reserves nothing: it is for a request that is served while they are away, and all that is
     settled of it is what its budgets spent.
     """
 
     claims: Sequence[Claim]
-    standings: Sequence[Standing] = ()
+    amounts: Sequence[int] = ()
+    used: Sequence[int] = ()
     is_settled: bool = False
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether counters made it."""
+        return bool(self.used)
+
+    def remaining(self, at: int) -> int:
+        """Return what is left of the claim at that place."""
+        left = self.claims[at].limit - self.used[at]
+        return max(0, left)
+
+    def reset_ms(self, at: int) -> int | None:
+        """Return after how many milliseconds nothing of that claim is used; None where time changes nothing."""
+        return None
+
+    @property
+    def standings(self) -> Sequence[Standing]:
+        """How the claims stood when they were granted, in order; made when asked for."""
+        resets = [self.reset_ms(at) for at in range(len(self.used))]
+        return [
+            Standing(claim.limit, self.remaining(at), None if reset is None else reset / MILLISECONDS)
+            for at, (claim, reset) in enumerate(zip(self.claims, resets, strict=True))
+        ]
 
     def end(self, amounts: Sequence[int]) -> None:
         """Take note that it is being settled. Raises `RuntimeError` the second time, `ValueError` on a wrong amount."""
         if self.is_settled:
             raise RuntimeError("a reservation is settled once")
-        if len(amounts) != len(self.claims) or min(amounts, default=0) < 0:
+        if len(amounts) != len(self.claims) or (amounts and min(amounts) < 0):
             raise ValueError("a settlement has one amount for each claim, none below zero")
         self.is_settled = True
 
@@ -56,6 +80,20 @@ class Refusal(msgspec.Struct, frozen=True):
 
     standings: Sequence[Standing]
     refused: Sequence[Refused]
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether counters made it."""
+        return True
+
+    def remaining(self, at: int) -> int:
+        """Return what is left of the claim at that place."""
+        return self.standings[at].remaining
+
+    def reset_ms(self, at: int) -> int | None:
+        """Return after how many milliseconds nothing of that claim is used; None where time changes nothing."""
+        seconds = self.standings[at].reset_seconds
+        return None if seconds is None else round(seconds * MILLISECONDS)
 
     @property
     def wait_seconds(self) -> float | None:
@@ -76,6 +114,11 @@ class Unseeded(msgspec.Struct, frozen=True):
 
 
 Answer: TypeAlias = Reservation | Refusal | Unseeded
+
+
+def amounts_of(claims: Sequence[Claim]) -> list[int]:
+    """Return the amounts that claims name themselves."""
+    return [1 if type(claim) is Place else claim.amount for claim in claims]
 
 
 def window_standing(limit: int, used: int, reset_ms: int) -> Standing:

@@ -4,7 +4,8 @@ A key names one count among those of its kind. Whatever makes a count another on
 budget's period) is part of the key; the limit is not, and may be another one at the next claim.
 """
 
-from typing import TypeAlias, final
+from collections.abc import Iterable
+from typing import Self, TypeAlias, final
 
 import msgspec
 
@@ -54,6 +55,21 @@ class Budget(msgspec.Struct, frozen=True, gc=False):
 
 
 Claim: TypeAlias = Window | Place | Budget
+
+
+@final
+class Claims(tuple[Claim, ...]):
+    """Claims of which no two of a kind have the same key, looked at once for all requests that claim them.
+
+    Raises `ValueError` where two have.
+    """
+
+    def __new__(cls, claims: Iterable[Claim]) -> Self:
+        """Look at the keys."""
+        made = super().__new__(cls, claims)
+        if len({(type(claim), claim.key) for claim in made}) != len(made):
+            raise ValueError("two claims of a request have the same key")
+        return made
 
 
 def _check(limit: int, amount: int) -> None:

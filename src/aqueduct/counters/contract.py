@@ -19,11 +19,21 @@ class Counters(Protocol):
     async def __aexit__(self, *exc_info: object) -> None:
         """Send what is on its way and let go of everything."""
 
-    async def reserve(self, claims: Sequence[Claim], *, wait_seconds: float = 0.0) -> Answer:
+    async def reserve(
+        self,
+        claims: Sequence[Claim],
+        amounts: Sequence[int] | None = None,
+        *,
+        name: str | None = None,
+        wait_seconds: float = 0.0,
+    ) -> Answer:
         """Reserve all claims in one atomic step, or none.
 
-        No two claims of one kind have the same key (`ValueError`). Where nothing but places is missing, one is waited
-        for up to `wait_seconds`; a caller cancelled meanwhile leaves nothing behind.
+        `amounts` (one a claim, none above `MAX_LIMIT`; 1 for a place) are claimed in the place of the claims' own, so
+        that claims are made once for many requests. `name` tells the reservation from every other one, for good: what
+        it stands for is found by it after the process has died. No two claims of one kind have the same key
+        (`ValueError`). Where nothing but places is missing, one is waited for up to `wait_seconds`; a caller cancelled
+        meanwhile leaves nothing behind.
         """
 
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:

@@ -25,52 +25,53 @@ class WindowCount:
     at any moment, ever holds more than was let through.
     """
 
-    __slots__ = ("_asked_in", "_cells", "_seconds", "used")
+    __slots__ = ("_cells", "_seconds", "asked_in", "used")
 
     def __init__(self, seconds: int) -> None:
         self.used = 0
+        self.asked_in = 0
         self._seconds = seconds
-        self._asked_in = 0
         self._cells: deque[Cell] = deque()
 
-    def has_room(self, claim: Window, now_ms: int, ticket: int = 0) -> bool:
-        """Forget what is outside of the window, and say whether the amount fits into it."""
+    def advance(self, second: int) -> None:
+        """Go on to the second that is asked about, and forget what is outside of its window."""
+        self.asked_in = second
         cells = self._cells
-        self._asked_in = second = now_ms // MILLISECONDS
         first = second - self._seconds
         while cells and cells[0][0] < first:
             cell = cells.popleft()
             self.used -= cell[1]
             cell[0] = _DROPPED
-        return self.used + claim.amount <= claim.limit
 
-    def take(self, claim: Window, now_ms: int) -> Cell:
+    def take(self, amount: int, second: int) -> Cell:
         """Add the amount to this second, and return where it went."""
-        self.used += claim.amount
-        second = now_ms // MILLISECONDS
+        self.used += amount
         cells = self._cells
         if cells and cells[-1][0] == second:
             cell = cells[-1]
-            cell[1] += claim.amount
+            cell[1] += amount
         else:
-            cell = [second, claim.amount]
+            cell = [second, amount]
             cells.append(cell)
         return cell
 
-    def settle(self, claim: Window, cell: Cell, amount: int, now_ms: int) -> None:
-        """Correct the amount, if its second still counts."""
-        difference = amount - claim.amount
-        if difference and cell[0] >= now_ms // MILLISECONDS - self._seconds:
+    def has_room(self, claim: Window, amount: int, ticket: int) -> bool:
+        """Whether the amount fits into the window that was advanced to just now."""
+        return self.used + amount <= claim.limit
+
+    def correct(self, cell: Cell, difference: int, second: int) -> None:
+        """Add a difference to what was taken, if its second still counts."""
+        if cell[0] >= second - self._seconds:
             cell[1] += difference
             self.used += difference
 
-    def wait_seconds(self, claim: Window, now_ms: int) -> float | None:
+    def wait_seconds(self, claim: Window, amount: int, now_ms: int) -> float | None:
         """Return after how long the amount would fit; None for one over the limit itself."""
-        if claim.amount > claim.limit:
+        if amount > claim.limit:
             return None
-        excess = self.used + claim.amount - claim.limit
-        for second, amount in self._cells:
-            excess -= amount
+        excess = self.used + amount - claim.limit
+        for second, amount_then in self._cells:
+            excess -= amount_then
             if excess <= 0:
                 return self._until_dropped(second, now_ms) / MILLISECONDS
         raise AssertionError("the cells hold what is used")
@@ -78,12 +79,12 @@ class WindowCount:
     def standing(self, claim: Window, now_ms: int) -> Standing:
         """Describe the window as it is now."""
         used, limit = self.used, claim.limit
-        reset_ms = (self._cells[-1][0] + self._seconds + 1) * MILLISECONDS - now_ms if used else 0
+        reset_ms = self._until_dropped(self._cells[-1][0], now_ms) if used else 0
         return Standing(limit, limit - used if used < limit else 0, reset_ms / MILLISECONDS)
 
     def is_idle(self, now_ms: int) -> bool:
         """Whether no second counts any more; a count that was just made is not idle."""
-        return self._until_dropped(self._asked_in, now_ms) <= 0
+        return self._until_dropped(self.asked_in, now_ms) <= 0
 
     def _until_dropped(self, second: int, now_ms: int) -> int:
         return (second + self._seconds + 1) * MILLISECONDS - now_ms
@@ -98,19 +99,11 @@ class PlaceCount:
         self.held = 0
         self.waiters: list[Waiter] = []
 
-    def has_room(self, claim: Place, now_ms: int, ticket: int) -> bool:
+    def has_room(self, claim: Place, amount: int, ticket: int) -> bool:
         """Whether a place is free for the holder of the ticket: nobody before him waits for it."""
         return self.held < claim.limit and not (self.waiters and self.waiters[0].ticket < ticket)
 
-    def take(self, claim: Place, now_ms: int) -> None:
-        """Take a place."""
-        self.held += 1
-
-    def settle(self, claim: Place, hold: None, amount: int, now_ms: int) -> None:
-        """Give the place back."""
-        self.held -= 1
-
-    def wait_seconds(self, claim: Place, now_ms: int) -> float | None:
+    def wait_seconds(self, claim: Place, amount: int, now_ms: int) -> float | None:
         """Return when to ask again; None where there are no places at all."""
         return PLACE_WAIT_SECONDS if claim.limit else None
 
@@ -120,46 +113,54 @@ class PlaceCount:
 
 
 class BudgetCount:
-    """How much is spent (None: not known yet) and reserved."""
+    """How much is reserved, and used in all: what is spent too, once that is known."""
 
-    __slots__ = ("_asked_at", "reserved", "spent")
+    __slots__ = ("asked_at", "is_known", "reserved", "used")
 
     def __init__(self, now_ms: int) -> None:
-        self.spent: int | None = None
+        self.is_known = False
         self.reserved = 0
-        self._asked_at = now_ms
+        self.used = 0
+        self.asked_at = now_ms
 
-    def has_room(self, claim: Budget, now_ms: int, ticket: int = 0) -> bool:
-        """Whether the amount fits, or the budget is soft."""
-        self._asked_at = now_ms
-        return not claim.is_hard or self._used + claim.amount <= claim.limit
+    def has_room(self, claim: Budget, amount: int, ticket: int) -> bool:
+        """Whether it is known what is spent, and the amount fits or the budget is soft."""
+        return self.is_known and (self.used + amount <= claim.limit or not claim.is_hard)
 
-    def take(self, claim: Budget, now_ms: int) -> None:
+    def take(self, amount: int) -> None:
         """Reserve the amount."""
-        self.reserved += claim.amount
+        self.used += amount
+        self.reserved += amount
 
-    def settle(self, claim: Budget, hold: None, amount: int, now_ms: int) -> None:
+    def settle(self, reserved: int, amount: int) -> None:
         """Turn what was reserved into what is spent."""
-        self.reserved -= claim.amount
+        self.reserved -= reserved
+        self.used -= reserved
         self.spend(amount)
 
     def spend(self, amount: int) -> None:
         """Spend without a reservation; a budget that is to be seeded hears of it from whoever seeds it."""
-        if self.spent is not None:
-            self.spent += amount
+        if self.is_known:
+            self.used += amount
 
-    def wait_seconds(self, claim: Budget, now_ms: int) -> float | None:
+    def seed(self, spent: int) -> None:
+        """Learn how much is spent."""
+        self.is_known = True
+        self.used = spent + self.reserved
+
+    def forget(self) -> None:
+        """Know no more how much is spent."""
+        self.is_known = False
+        self.used = self.reserved
+
+    def wait_seconds(self, claim: Budget, amount: int, now_ms: int) -> float | None:
         """Return None: no budget comes back by waiting."""
         return None
 
     def standing(self, claim: Budget, now_ms: int) -> Standing:
         """Describe the budget as it is now."""
-        return lasting_standing(claim.limit, self._used)
+        return lasting_standing(claim.limit, self.used)
 
     def is_idle(self, now_ms: int) -> bool:
         """Whether nothing is reserved and nobody asked for a long time."""
-        return not self.reserved and now_ms - self._asked_at >= BUDGET_IDLE_MS
-
-    @property
-    def _used(self) -> int:
-        return (self.spent or 0) + self.reserved
+        return not self.reserved and now_ms - self.asked_at >= BUDGET_IDLE_MS

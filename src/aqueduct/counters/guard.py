@@ -17,24 +17,31 @@ class GuardedCounters(Counters):
     """Other counters, whose absence refuses what claims a budget, or a limit, or serves it uncounted."""
 
     def __init__(self, counters: Counters, *, are_limits_open: bool, are_budgets_open: bool) -> None:
-        self._counters = counters
+        self.counters = counters
         self._are_limits_open = are_limits_open
         self._are_budgets_open = are_budgets_open
 
     @override
     async def __aenter__(self) -> Self:
-        await self._counters.__aenter__()
+        await self.counters.__aenter__()
         return self
 
     @override
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._counters.__aexit__(*exc_info)
+        await self.counters.__aexit__(*exc_info)
 
     @override
-    async def reserve(self, claims: Sequence[Claim], *, wait_seconds: float = 0.0) -> Answer:
+    async def reserve(
+        self,
+        claims: Sequence[Claim],
+        amounts: Sequence[int] | None = None,
+        *,
+        name: str | None = None,
+        wait_seconds: float = 0.0,
+    ) -> Answer:
         """Reserve, or raise `CountersUnavailable`, or return a reservation of nothing."""
         try:
-            return await self._counters.reserve(claims, wait_seconds=wait_seconds)
+            return await self.counters.reserve(claims, amounts, name=name, wait_seconds=wait_seconds)
         except CountersUnavailable:
             if not all(map(self._is_open, claims)):
                 REQUESTS_WITHOUT_COUNTERS.labels("refused").inc()
@@ -44,22 +51,22 @@ class GuardedCounters(Counters):
 
     @override
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
-        self._counters.settle(reservation, amounts)
+        self.counters.settle(reservation, amounts)
 
     @override
     def release(self, reservation: Reservation) -> None:
-        self._counters.release(reservation)
+        self.counters.release(reservation)
 
     @override
     async def seed(self, key: str, spent: int) -> bool:
         """Seed, or return False: that the counters are away is decided upon when the request is reserved again."""
         with contextlib.suppress(CountersUnavailable):
-            return await self._counters.seed(key, spent)
+            return await self.counters.seed(key, spent)
         return False
 
     @override
     async def forget(self, key: str) -> None:
-        await self._counters.forget(key)
+        await self.counters.forget(key)
 
     def _is_open(self, claim: Claim) -> bool:
         if type(claim) is Budget:

@@ -12,10 +12,11 @@ from aqueduct.counters.counts import PlaceCount
 class Waiter:
     """Somebody in line, with a ticket that says who came before; `answer` is set when his turn has come."""
 
-    __slots__ = ("answer", "claims", "place", "ticket")
+    __slots__ = ("amounts", "answer", "claims", "place", "ticket")
 
-    def __init__(self, claims: Sequence[Claim], ticket: int, place: PlaceCount) -> None:
+    def __init__(self, claims: Sequence[Claim], amounts: Sequence[int], ticket: int, place: PlaceCount) -> None:
         self.claims = claims
+        self.amounts = amounts
         self.ticket = ticket
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.place = place

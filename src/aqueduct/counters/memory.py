@@ -9,10 +9,10 @@ from typing import Any, Self, TypeAlias
 
 from typing_extensions import override
 
-from aqueduct.counters.answers import MILLISECONDS, Answer, Refusal, Refused, Reservation, Unseeded
-from aqueduct.counters.claims import Budget, Claim, Place, Window
+from aqueduct.counters.answers import MILLISECONDS, Answer, Refusal, Refused, Reservation, Unseeded, amounts_of
+from aqueduct.counters.claims import Budget, Claim, Claims, Place, Window
 from aqueduct.counters.contract import Counters
-from aqueduct.counters.counts import BudgetCount, PlaceCount, WindowCount
+from aqueduct.counters.counts import BudgetCount, Cell, PlaceCount, WindowCount
 from aqueduct.counters.line import Waiter
 from aqueduct.counters.sweeping import SweptTable
 
@@ -29,10 +29,18 @@ def monotonic_ms() -> int:
 
 
 class _Held(Reservation):
-    """A reservation with the counts it was made in, and where in them it went to (one each a claim)."""
+    """A reservation with the counts it was made in, where in its window each amount went to, and when."""
 
     counts: Sequence[_Count] = ()
-    holds: Sequence[Any] = ()
+    holds: Sequence[Cell | None] = ()
+    now_ms: int = 0
+
+    @override
+    def reset_ms(self, at: int) -> int | None:
+        claim = self.claims[at]
+        if type(claim) is not Window:
+            return None
+        return (self.now_ms // MILLISECONDS + claim.seconds + 1) * MILLISECONDS - self.now_ms if self.used[at] else 0
 
 
 class MemoryCounters(Counters):
@@ -59,61 +67,79 @@ class MemoryCounters(Counters):
         pass
 
     @override
-    async def reserve(self, claims: Sequence[Claim], *, wait_seconds: float = 0.0) -> Answer:
-        answer = self.reserve_now(claims)
+    async def reserve(
+        self,
+        claims: Sequence[Claim],
+        amounts: Sequence[int] | None = None,
+        *,
+        name: str | None = None,
+        wait_seconds: float = 0.0,
+    ) -> Answer:
+        amounts = amounts_of(claims) if amounts is None else amounts
+        answer = self.reserve_now(claims, amounts)
         if wait_seconds > 0 and type(answer) is Refusal and answer.is_for_a_place:
-            return await self._wait(claims, answer, wait_seconds)
+            return await self._wait(claims, amounts, answer, wait_seconds)
         return answer
 
-    def reserve_now(self, claims: Sequence[Claim], ticket: int = _NEWCOMER) -> Answer:
+    def reserve_now(
+        self, claims: Sequence[Claim], amounts: Sequence[int] | None = None, ticket: int = _NEWCOMER
+    ) -> Answer:
         """Reserve without waiting."""
+        if type(claims) is not Claims:
+            claims = Claims(claims)
+        if amounts is None:
+            amounts = amounts_of(claims)
         now_ms = self._clock()
+        second = now_ms // MILLISECONDS
         if now_ms >= self._sweep_at:
             self._sweep(now_ms)
-        counts: list[_Count] = []
-        is_refused = is_unseeded = False
-        for claim in claims:
-            count: _Count
-            if type(claim) is Window:
-                count = self._windows.get(claim.key) or self._windows.add(claim.key, WindowCount(claim.seconds), now_ms)
-                is_refused |= not count.has_room(claim, now_ms)
-            elif type(claim) is Place:
-                count = self._places.get(claim.key) or self._places.setdefault(claim.key, PlaceCount())
-                is_refused |= not count.has_room(claim, now_ms, ticket)
-            else:
-                count = self._budgets.get(claim.key) or self._budgets.add(claim.key, BudgetCount(now_ms), now_ms)
-                is_unseeded |= count.spent is None
-                is_refused |= not count.has_room(claim, now_ms)
-            counts.append(count)
-        if len(set(counts)) != len(counts):
-            raise ValueError("two claims of a request have the same key")
-        if is_refused or is_unseeded:
-            return self._refuse(claims, counts, now_ms, ticket)
-        holds = []
-        standings = []
-        for claim, count in zip(claims, counts, strict=True):
-            holds.append(count.take(claim, now_ms))
-            standings.append(count.standing(claim, now_ms))
-        return _Held(claims, standings, False, counts, holds)
+        counts = [self._count_of(claim, now_ms, second) for claim in claims]
+        has_room = True
+        for claim, amount, count in zip(claims, amounts, counts, strict=True):
+            if not count.has_room(claim, amount, ticket):
+                has_room = False
+                break
+        if not has_room:
+            return self._refuse(claims, amounts, counts, now_ms, ticket)
+        return _take(claims, amounts, counts, now_ms)
+
+    def _count_of(self, claim: Claim, now_ms: int, second: int) -> _Count:
+        """Return the count of a claim, asked about now: adding the next one must not sweep it away."""
+        if type(claim) is Window:
+            window = self._windows.get(claim.key) or self._windows.add(claim.key, WindowCount(claim.seconds), now_ms)
+            if window.asked_in != second:
+                window.advance(second)
+            return window
+        if type(claim) is Place:
+            return self._places.get(claim.key) or self._places.setdefault(claim.key, PlaceCount())
+        budget = self._budgets.get(claim.key) or self._budgets.add(claim.key, BudgetCount(now_ms), now_ms)
+        budget.asked_at = now_ms
+        return budget
 
     @override
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         reservation.end(amounts)
-        now_ms = self._clock()
-        if not isinstance(reservation, _Held):
+        if type(reservation) is not _Held:
             self._spend(reservation.claims, amounts)
             return
+        claims = reservation.claims
+        second = self._clock() // MILLISECONDS
         freed: list[PlaceCount] = []
-        for claim, count, hold, amount in zip(
-            reservation.claims, reservation.counts, reservation.holds, amounts, strict=True
-        ):
-            count.settle(claim, hold, amount, now_ms)
-            if type(claim) is Place:
+        rows = zip(claims, reservation.amounts, amounts, reservation.counts, reservation.holds, strict=True)
+        for claim, reserved, amount, count, hold in rows:
+            if type(claim) is Window:
+                if amount != reserved:
+                    count.correct(hold, amount - reserved, second)
+            elif type(claim) is Place:
+                count.held -= 1
                 freed.append(count)
+            else:
+                count.settle(reserved, amount)
         if freed:
             for place in freed:
-                self._hand_on(place)
-            self._drop_free(reservation.claims)
+                if place.waiters:
+                    self._hand_on(place)
+            self._drop_free(claims)
 
     @override
     def release(self, reservation: Reservation) -> None:
@@ -123,33 +149,37 @@ class MemoryCounters(Counters):
     async def seed(self, key: str, spent: int) -> bool:
         now_ms = self._clock()
         budget = self._budgets.get(key) or self._budgets.add(key, BudgetCount(now_ms), now_ms)
-        if budget.spent is not None:
+        if budget.is_known:
             return False
-        budget.spent = spent
+        budget.seed(spent)
         return True
 
     @override
     async def forget(self, key: str) -> None:
         if budget := self._budgets.get(key):
-            budget.spent = None
+            budget.forget()
 
-    def _refuse(self, claims: Sequence[Claim], counts: list[_Count], now_ms: int, ticket: int) -> Refusal | Unseeded:
+    def _refuse(
+        self, claims: Sequence[Claim], amounts: Sequence[int], counts: Sequence[_Count], now_ms: int, ticket: int
+    ) -> Refusal | Unseeded:
         """Say what does not fit, or what is not known."""
         refused = []
         unseeded = []
-        for claim, count in zip(claims, counts, strict=True):
-            if type(claim) is Budget and count.spent is None:
+        for claim, amount, count in zip(claims, amounts, counts, strict=True):
+            if type(claim) is Budget and not count.is_known:
                 unseeded.append(claim.key)
-            if not count.has_room(claim, now_ms, ticket):
-                refused.append(Refused(claim, count.wait_seconds(claim, now_ms)))
+            elif not count.has_room(claim, amount, ticket):
+                refused.append(Refused(claim, count.wait_seconds(claim, amount, now_ms)))
         self._drop_free(claims)
         if unseeded:
             return Unseeded(unseeded)
         return Refusal([count.standing(claim, now_ms) for claim, count in zip(claims, counts, strict=True)], refused)
 
-    async def _wait(self, claims: Sequence[Claim], refusal: Refusal, wait_seconds: float) -> Answer:
+    async def _wait(
+        self, claims: Sequence[Claim], amounts: Sequence[int], refusal: Refusal, wait_seconds: float
+    ) -> Answer:
         """Stand in line until the turn comes or the time is over."""
-        waiter = Waiter(claims, next(self._tickets), self._missing_places(refusal)[0])
+        waiter = Waiter(claims, amounts, next(self._tickets), self._missing_places(refusal)[0])
         try:
             await asyncio.wait({waiter.answer}, timeout=wait_seconds)
         except asyncio.CancelledError:
@@ -174,7 +204,7 @@ class MemoryCounters(Counters):
         """Give what is free to those in line, in this very step, so that no newcomer comes between."""
         while place.waiters:
             waiter = place.waiters[0]
-            answer = self.reserve_now(waiter.claims, waiter.ticket)
+            answer = self.reserve_now(waiter.claims, waiter.amounts, waiter.ticket)
             if type(answer) is Refusal and answer.is_for_a_place:
                 missing = self._missing_places(answer)
                 if place in missing:
@@ -205,3 +235,23 @@ class MemoryCounters(Counters):
         self._sweep_at = now_ms + MILLISECONDS
         self._windows.sweep(now_ms)
         self._budgets.sweep(now_ms)
+
+
+def _take(claims: Sequence[Claim], amounts: Sequence[int], counts: Sequence[_Count], now_ms: int) -> Reservation:
+    """Take what has room."""
+    second = now_ms // MILLISECONDS
+    holds: list[Cell | None] = []
+    used: list[int] = []
+    for claim, amount, count in zip(claims, amounts, counts, strict=True):
+        if type(claim) is Window:
+            holds.append(count.take(amount, second))
+            used.append(count.used)
+        elif type(claim) is Place:
+            count.held = taken = count.held + 1
+            holds.append(None)
+            used.append(taken)
+        else:
+            count.take(amount)
+            holds.append(None)
+            used.append(count.used)
+    return _Held(claims, amounts, used, False, counts, holds, now_ms)

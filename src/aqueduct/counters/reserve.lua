@@ -1,16 +1,19 @@
 -- Reserves all claims, or none.
 --
 -- ARGV[1]: now in milliseconds ("-" outside of tests: the server's own clock, so that gateways' clocks do not matter),
--- the reservation's id, for how many milliseconds places and reserved money are held without being renewed, for how
+-- the reservation's name, for how many milliseconds places and reserved money are held without being renewed, for how
 -- many an unused budget is kept; then four words a claim: kind, amount, limit, and a window's seconds or whether a
 -- budget is hard.
--- KEYS: one a claim; for a budget two, what is spent and who reserved.
+-- KEYS: one a claim; for a budget two, what is spent and who reserved; last, the set of budgets in which money lapsed.
 -- Returns the status (1 reserved, 0 refused, 2 unseeded), the second it went to, and three numbers a claim: used, for
 -- how many milliseconds it stays so (windows), and after how many it would fit (0: it does, -1: never, -2: unseeded,
 -- -3: nobody knows).
 --
 -- A window is a hash: the seconds that count with what was used in each, "sum", and "first" and "last", between which
 -- they lie. Money stays text wherever it is only handed on: a number is exact to 2^53 here, HINCRBY to 2^63.
+-- Who reserved money is a sorted set of amount:name, by the millisecond until which it is held. A reservation that nobody
+-- renewed is held no longer and stays there by the negative of when that was found out, until `lapsed.lua` forgets it:
+-- whether what it was made for was paid for is found out by its name.
 
 local words = {}
 for word in string.gmatch(ARGV[1], '%S+') do words[#words + 1] = word end
@@ -43,7 +46,8 @@ local function advance(key, seconds)
     local forgotten = 0
     for _, count in ipairs(redis.call('HMGET', key, unpack(gone))) do forgotten = forgotten + (count or 0) end
     redis.call('HDEL', key, unpack(gone))
-    redis.call('HINCRBY', key, 'sum', string.format('%.0f', -forgotten))
+    -- Not when it is nothing: that would be written -0, which is no number to the server.
+    if forgotten > 0 then redis.call('HINCRBY', key, 'sum', string.format('%.0f', -forgotten)) end
     redis.call('HSET', key, 'first', oldest)
     sum = sum - forgotten
     first = oldest
@@ -62,10 +66,14 @@ end
 
 -- Takes back what was reserved by gateways that died.
 local function lapse(spent_key, reserved_key)
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', reserved_key, '-inf', now)) do
-    redis.call('HINCRBY', spent_key, 'reserved', '-' .. string.match(member, '^%d+'))
+  local lapsed = redis.call('ZRANGE', reserved_key, 0, now, 'BYSCORE')
+  if #lapsed == 0 then return end
+  for _, member in ipairs(lapsed) do
+    local amount = string.match(member, '^%d+')
+    if amount ~= '0' then redis.call('HINCRBY', spent_key, 'reserved', '-' .. amount) end
+    redis.call('ZADD', reserved_key, -now, member)
   end
-  redis.call('ZREMRANGEBYSCORE', reserved_key, '-inf', now)
+  redis.call('SADD', KEYS[#KEYS], spent_key)
 end
 
 local claims = {}

@@ -3,19 +3,28 @@
 -- ARGV[1]: now in milliseconds or "-", whether it is the first time that the settlement is sent (1) or not (0); then four
 -- words a claim, by kind:
 --   w, the second it went to, the window's seconds, by how much more or less was used
---   p, the reservation's id
---   b, the reservation's id, what was reserved, what was spent
+--   p, the reservation's name
+--   b, the reservation's name, what was reserved, what was spent
+--   l, the same of one that lapsed, found out by another gateway
 --   s, (a budget in which nothing was reserved), what was spent
 -- KEYS: one a claim; for `b` two, what is spent and who reserved.
 --
 -- The second time, only what tells by itself that the first was not carried out is done: a budget in which the
 -- reservation still stands. So nothing is counted twice; a window keeps the estimate, which it forgets by itself.
+-- One that lapsed and was found out about stays, further below zero, so that its own gateway does not spend it again.
 
 local words = {}
 for word in string.gmatch(ARGV[1], '%S+') do words[#words + 1] = word end
 local now = tonumber(words[1])
 if not now then now = redis.call('TIME')[1] * 1000 end
 local is_first = words[2] == '1'
+
+local FOUND_OUT = 1e15
+
+local function give_back(key, amount)
+  -- Minus nothing would be -0, which is no number to the server.
+  if amount ~= '0' then redis.call('HINCRBY', key, 'reserved', '-' .. amount) end
+end
 
 local function spend(key, amount)
   -- A budget that is to be seeded hears of it from whoever seeds it.
@@ -37,10 +46,24 @@ for word = 3, #words, 4 do
   elseif kind == 'p' then
     redis.call('ZREM', key, one)
   elseif kind == 'b' then
-    local stood = redis.call('ZREM', KEYS[index], two .. ':' .. one)
+    local member, reserved_key = two .. ':' .. one, KEYS[index]
     index = index + 1
-    if stood == 1 then redis.call('HINCRBY', key, 'reserved', '-' .. two) end
-    if is_first or stood == 1 then spend(key, three) end
+    local until_at = redis.call('ZSCORE', reserved_key, member)
+    if until_at then
+      redis.call('ZREM', reserved_key, member)
+      if tonumber(until_at) >= 0 then give_back(key, two) end
+      if tonumber(until_at) > -FOUND_OUT then spend(key, three) end
+    elseif is_first then
+      spend(key, three)
+    end
+  elseif kind == 'l' then
+    local member, reserved_key = two .. ':' .. one, KEYS[index]
+    index = index + 1
+    local until_at = tonumber(redis.call('ZSCORE', reserved_key, member) or 0)
+    if until_at < 0 and until_at > -FOUND_OUT then
+      redis.call('ZADD', reserved_key, until_at - FOUND_OUT, member)
+      spend(key, three)
+    end
   elseif is_first then
     spend(key, one)
   end

@@ -7,7 +7,7 @@ import structlog
 from typing_extensions import override
 
 from aqueduct.counters.link import Call, Link
-from aqueduct.counters.valkey_calls import Held, Keys
+from aqueduct.counters.valkey_calls import Held, Keys, Lapsed
 from aqueduct.errors import CountersUnavailable
 
 INTERVAL_SECONDS = 0.5
@@ -35,6 +35,11 @@ class Settling:
         keys, words = self._keys.of_settling(held, amounts)
         if keys:
             self._send(_Settlement(keys, words, self._keep))
+
+    def recover(self, lapsed: Lapsed, spent: int) -> None:
+        """Send what became of a reservation that lapsed; whoever is the first to is believed."""
+        keys, words = self._keys.of_recovering(lapsed, spent)
+        self._send(_Settlement(keys, words, self._keep))
 
     def spend(self, key: str, amount: int) -> None:
         """Send what was spent of a budget in which nothing had been reserved."""

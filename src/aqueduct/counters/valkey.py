@@ -15,22 +15,37 @@ from typing import Any, Self
 
 from typing_extensions import override
 
-from aqueduct.counters.answers import MILLISECONDS, Answer, Refusal, Reservation
+from aqueduct.counters.answers import MILLISECONDS, Answer, Refusal, Reservation, amounts_of
 from aqueduct.counters.claims import Budget, Claim, Window
 from aqueduct.counters.contract import Counters
 from aqueduct.counters.counts import BUDGET_IDLE_MS
 from aqueduct.counters.link import Link
 from aqueduct.counters.settling import Settling
-from aqueduct.counters.valkey_calls import RESERVED, SCRIPTS, Held, Keys, Question, read_refusal, read_reservation
+from aqueduct.counters.valkey_calls import (
+    RESERVED,
+    SCRIPTS,
+    Held,
+    Keys,
+    Lapsed,
+    Question,
+    read_lapsed,
+    read_refusal,
+    read_reservation,
+)
 from aqueduct.errors import CountersUnavailable
 
 TIMEOUT_SECONDS = 0.05
-LIFE_SECONDS = 30.0
+LIFE_SECONDS = 15.0
 """For how long a place and reserved money are held without being renewed, which is done three times as often."""
+MEMORY_SECONDS = 86_400.0
+"""For how long it is remembered that reserved money lapsed: within it, its gateway's journal should be found."""
 
 _RENEWED_AT_ONCE = 100
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.25
+_POLLS_A_SECOND = 500
+"""About how often all who wait here for a place ask the server together; waking them instead would take a subscription,
+and a server that knows who came first."""
 
 
 class ValkeyCounters(Counters):
@@ -52,8 +67,9 @@ class ValkeyCounters(Counters):
         self._life_seconds = life_seconds
         self._keys = Keys(prefix)
         self._clock = clock
-        self._ids = map(f"{secrets.token_hex(6)}-{{:x}}".format, itertools.count())
+        self._names = map(f"{secrets.token_hex(6)}-{{:x}}".format, itertools.count())
         self._live: dict[str, Held] = {}
+        self._waiting = 0
         self._settling = Settling(self._link, self._keys, self._now)
         self._group = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
@@ -80,26 +96,45 @@ class ValkeyCounters(Counters):
         await self._end()
 
     @override
-    async def reserve(self, claims: Sequence[Claim], *, wait_seconds: float = 0.0) -> Answer:
-        answer = await self._reserve_once(claims)
-        if wait_seconds <= 0:
-            return answer
+    async def reserve(
+        self,
+        claims: Sequence[Claim],
+        amounts: Sequence[int] | None = None,
+        *,
+        name: str | None = None,
+        wait_seconds: float = 0.0,
+    ) -> Answer:
+        amounts = amounts_of(claims) if amounts is None else amounts
+        name = next(self._names) if name is None else name
+        answer = await self._reserve_once(claims, amounts, name)
+        if wait_seconds > 0 and type(answer) is Refusal and answer.is_for_a_place:
+            self._waiting += 1
+            try:
+                answer = await self._poll(claims, amounts, name, answer, wait_seconds)
+            finally:
+                self._waiting -= 1
+        return answer
+
+    async def _poll(
+        self, claims: Sequence[Claim], amounts: Sequence[int], name: str, answer: Answer, wait_seconds: float
+    ) -> Answer:
+        """Ask again until there is a place: the less often, the more are waiting here."""
         loop = asyncio.get_running_loop()
         end_at = loop.time() + wait_seconds
         pause_seconds = _FIRST_PAUSE_SECONDS
         while type(answer) is Refusal and answer.is_for_a_place and (left_seconds := end_at - loop.time()) > 0:
             # With jitter, so that those who wait for one place do not all ask at once.
             jitter = random.uniform(0.5, 1.0)  # noqa: S311 -- nothing is kept secret by it
-            await asyncio.sleep(min(left_seconds, pause_seconds * jitter))
+            await asyncio.sleep(min(left_seconds, max(pause_seconds, self._waiting / _POLLS_A_SECOND) * jitter))
             pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
-            answer = await self._reserve_once(claims)
+            answer = await self._reserve_once(claims, amounts, name)
         return answer
 
     @override
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         reservation.end(amounts)
         if isinstance(reservation, Held):
-            self._live.pop(reservation.id, None)
+            self._live.pop(reservation.name, None)
             self._settling.settle(reservation, amounts)
             return
         for claim, amount in zip(reservation.claims, amounts, strict=True):
@@ -132,6 +167,15 @@ class ValkeyCounters(Counters):
             call = Question("renew", keys, f"{self._now()} {self._life_ms} {BUDGET_IDLE_MS} {' '.join(members)}")
             await self._ask(call)
 
+    async def lapsed(self) -> list[Lapsed]:
+        """List the money that lapsed and of which nobody found out yet whether it was spent."""
+        words = f"{self._now()} {MEMORY_SECONDS * MILLISECONDS:.0f} {self._keys.spent} {self._keys.reserved}"
+        return read_lapsed(await self._ask(Question("lapsed", [self._keys.lapsed], words)))
+
+    def recover(self, lapsed: Lapsed, spent: int) -> None:
+        """Spend what was found out about money that lapsed; of several who do, the first is believed."""
+        self._settling.recover(lapsed, spent)
+
     @property
     def _life_ms(self) -> int:
         return int(self._life_seconds * MILLISECONDS)
@@ -144,16 +188,15 @@ class ValkeyCounters(Counters):
             task.cancel()
         await self._group.__aexit__(None, None, None)
 
-    async def _reserve_once(self, claims: Sequence[Claim]) -> Answer:
-        keys, words = self._keys.of_reserving(claims)
-        reservation_id = next(self._ids)
+    async def _reserve_once(self, claims: Sequence[Claim], amounts: Sequence[int], name: str) -> Answer:
+        keys, words = self._keys.of_reserving(claims, amounts)
 
         def give_back(reply: Sequence[int]) -> None:
             if reply[0] == RESERVED:
-                held = read_reservation(claims, reservation_id, reply)
+                held = read_reservation(claims, amounts, name, reply)
                 self._settling.settle(held, [0] * len(claims))
 
-        argument = f"{self._now()} {reservation_id} {self._life_ms} {BUDGET_IDLE_MS} {words}"
+        argument = f"{self._now()} {name} {self._life_ms} {BUDGET_IDLE_MS} {words}"
         call = Question("reserve", keys, argument, give_back)
         self._link.send(call)
         try:
@@ -165,9 +208,9 @@ class ValkeyCounters(Counters):
             raise
         if reply[0] != RESERVED:
             return read_refusal(claims, reply)
-        held = read_reservation(claims, reservation_id, reply)
+        held = read_reservation(claims, amounts, name, reply)
         if any(type(claim) is not Window for claim in claims):
-            self._live[reservation_id] = held
+            self._live[name] = held
         return held
 
     async def _seed(self, key: str, spent: str) -> int:

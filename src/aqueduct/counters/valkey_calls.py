@@ -1,9 +1,9 @@
-"""What is sent to Valkey: the four scripts, their calls, and claims written as their keys and words."""
+"""What is sent to Valkey: the scripts, their calls, and claims written as their keys and words."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 from typing_extensions import override
 
@@ -28,15 +28,28 @@ _FITS, _NOT_SEEDED, _NOBODY_KNOWS = 0, -2, -3
 
 SCRIPTS = {
     name: resources.files(__package__).joinpath(f"{name}.lua").read_text()
-    for name in ("reserve", "settle", "renew", "seed")
+    for name in ("reserve", "settle", "renew", "seed", "lapsed")
 }
 
 
 class Held(Reservation):
-    """A reservation with its id and the second that its windows counted it in."""
+    """A reservation with its name, the second that its windows counted it in, and how long each stays in use."""
 
-    id: str = ""
+    name: str = ""
     second: int = 0
+    resets_ms: Sequence[int] = ()
+
+    @override
+    def reset_ms(self, at: int) -> int | None:
+        return self.resets_ms[at] if type(self.claims[at]) is Window else None
+
+
+class Lapsed(NamedTuple):
+    """Money that was reserved of a budget by a gateway that went silent."""
+
+    key: str
+    amount: int
+    name: str
 
 
 class Keys:
@@ -48,53 +61,59 @@ class Keys:
         self.place = f"{tag}p:"
         self.spent = f"{tag}b:"
         self.reserved = f"{tag}r:"
+        self.lapsed = f"{tag}lapsed"
 
-    def of_reserving(self, claims: Sequence[Claim]) -> tuple[list[str], str]:
+    def of_reserving(self, claims: Sequence[Claim], amounts: Sequence[int]) -> tuple[list[str], str]:
         """Return the keys and the words of claims to be reserved."""
         keys: list[str] = []
         words: list[str] = []
-        for claim in claims:
+        for claim, amount in zip(claims, amounts, strict=True):
             if type(claim) is Window:
                 keys.append(self.window + claim.key)
-                words.append(f"w {claim.amount} {claim.limit} {claim.seconds}")
+                words.append(f"w {amount} {claim.limit} {claim.seconds}")
             elif type(claim) is Place:
                 keys.append(self.place + claim.key)
                 words.append(f"p 1 {claim.limit} 0")
             else:
                 keys += (self.spent + claim.key, self.reserved + claim.key)
-                words.append(f"b {claim.amount} {claim.limit} {claim.is_hard:d}")
+                words.append(f"b {amount} {claim.limit} {claim.is_hard:d}")
         if len(set(keys)) != len(keys):
             raise ValueError("two claims of a request have the same key")
+        keys.append(self.lapsed)
         return keys, " ".join(words)
 
     def of_settling(self, held: Held, amounts: Sequence[int]) -> tuple[list[str], str]:
         """Return the keys and the words of what is to be changed; windows that stay as they are do not appear."""
         keys: list[str] = []
         words: list[str] = []
-        for claim, amount in zip(held.claims, amounts, strict=True):
+        for claim, reserved, amount in zip(held.claims, held.amounts, amounts, strict=True):
             if type(claim) is Window:
-                if amount != claim.amount:
+                if amount != reserved:
                     keys.append(self.window + claim.key)
-                    words.append(f"w {held.second} {claim.seconds} {amount - claim.amount}")
+                    words.append(f"w {held.second} {claim.seconds} {amount - reserved}")
             elif type(claim) is Place:
                 keys.append(self.place + claim.key)
-                words.append(f"p {held.id} 0 0")
+                words.append(f"p {held.name} 0 0")
             else:
                 keys += (self.spent + claim.key, self.reserved + claim.key)
-                words.append(f"b {held.id} {claim.amount} {amount}")
+                words.append(f"b {held.name} {reserved} {amount}")
         return keys, " ".join(words)
+
+    def of_recovering(self, lapsed: Lapsed, spent: int) -> tuple[list[str], str]:
+        """Return the keys and the words of what is found out about a reservation that lapsed."""
+        return [self.spent + lapsed.key, self.reserved + lapsed.key], f"l {lapsed.name} {lapsed.amount} {spent}"
 
     def of_renewing(self, held: Held) -> tuple[list[str], list[str]]:
         """Return two keys and one word for each count that forgets a reservation which nobody renews."""
         keys: list[str] = []
         members: list[str] = []
-        for claim in held.claims:
+        for claim, amount in zip(held.claims, held.amounts, strict=True):
             if type(claim) is Place:
                 keys += (self.place + claim.key,) * 2
-                members.append(held.id)
+                members.append(held.name)
             elif type(claim) is not Window:
                 keys += (self.reserved + claim.key, self.spent + claim.key)
-                members.append(f"{claim.amount}:{held.id}")
+                members.append(f"{amount}:{held.name}")
         return keys, members
 
 
@@ -125,9 +144,9 @@ class Question(Call):
     lose = expire
 
 
-def read_reservation(claims: Sequence[Claim], reservation_id: str, reply: Sequence[int]) -> Held:
+def read_reservation(claims: Sequence[Claim], amounts: Sequence[int], name: str, reply: Sequence[int]) -> Held:
     """Read the reply of `reserve.lua` that all claims were reserved."""
-    return Held(claims, _standings(claims, reply), False, reservation_id, reply[1])
+    return Held(claims, amounts, reply[2::3], False, name, reply[1], reply[3::3])
 
 
 def read_refusal(claims: Sequence[Claim], reply: Sequence[int]) -> Refusal | Unseeded:
@@ -150,3 +169,12 @@ def _wait_seconds(wait: int) -> float | None:
     if wait == _NOBODY_KNOWS:
         return PLACE_WAIT_SECONDS
     return wait / MILLISECONDS if wait > 0 else None
+
+
+def read_lapsed(reply: Sequence[bytes]) -> list[Lapsed]:
+    """Read the reply of `lapsed.lua`."""
+    found = []
+    for key, member in zip(reply[::2], reply[1::2], strict=True):
+        amount, _, name = member.decode().partition(":")
+        found.append(Lapsed(key.decode(), int(amount), name))
+    return found

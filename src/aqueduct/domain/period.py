@@ -32,3 +32,13 @@ def span_at(period: Period, time_zone: str, instant: float) -> Span:
         following = (first + timedelta(days=31)).replace(day=1)
     begin, end = (datetime.combine(day, time.min, zone) for day in (first, following))
     return Span(begin.timestamp(), end.timestamp())
+
+
+def budget_key(budget_id: str, begins_at: float) -> str:
+    """Return the name under which what is spent of a budget in a period is counted."""
+    return f"{budget_id}:{int(begins_at)}"
+
+
+def budget_of_key(key: str) -> str:
+    """Return the id of the budget that a count is of."""
+    return key.rpartition(":")[0]

@@ -50,6 +50,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     terms: TermsState = TermsState.NONE
     capture: CapturePolicy | None = None
 
+    def subject_ids(self) -> frozenset[str]:
+        """Return the ids of all whose change may concern this caller."""
+        one = (self.id, self.organisation_id, self.team_id, self.user_id, self.service_account_id)
+        return self.team_ids.union(self.led_team_ids, [each for each in one if each is not None])
+
     def is_usable(self, now: float) -> bool:
         """Whether the token still opens the door at `now`."""
         return self.revoked_at is None and not self.is_suspended and (self.expires_at is None or now < self.expires_at)

@@ -1,6 +1,7 @@
 """What a request used, gathered while it runs and settled exactly once, into the journal."""
 
 import asyncio
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -128,15 +129,22 @@ class Ledger:
         record.ending = ending
         record.error_code = shortened(error_code)
         record.finish_reason = shortened(finish_reason)
+        written = self._journal.record(record)
         if entry.admission is not None:
-            entry.admission.settle(record)
+            # Counters learn of nothing that is not in the journal: what they are missing when the process dies is found
+            # there, what they had too much would be found nowhere. Nobody has the answer's end before that either.
+            written.add_done_callback(partial(_settle, entry.admission, record))
         if entry.recording is not None:
             entry.recording.finish(record)
-        return self._journal.record(record)
+        return written
 
     def note_undelivered(self, entry: Entry) -> None:
         """Add that the last bytes of a settled request did not reach the client."""
         self._journal.record(Undelivered(undelivered=entry.call.id))
+
+
+def _settle(admission: Admission, record: UsageRecord, _: "asyncio.Future[None]") -> None:
+    admission.settle(record)
 
 
 def _record(entry: Entry) -> UsageRecord:

@@ -1,9 +1,9 @@
 """Admits requests: reserves what they may use of every limit and budget, in one step, and settles it to the truth."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
 
-from aqueduct.counters.answers import Refusal, Reservation, Standing, Unseeded
+from aqueduct.counters.answers import Answer, Refusal, Reservation, Unseeded
 from aqueduct.counters.claims import Claim
 from aqueduct.counters.contract import Counters
 from aqueduct.domain.budget import Budget
@@ -14,7 +14,7 @@ from aqueduct.domain.snapshot import WILDCARD
 from aqueduct.domain.usage import UsageRecord
 from aqueduct.errors import CountersUnavailable, InsufficientQuota, RateLimitExceeded, RequestError
 from aqueduct.gateway.account import Entry
-from aqueduct.gateway.gauges import BudgetGauge, Estimate, Gauge, LimitGauge, Plans
+from aqueduct.gateway.gauges import Estimate, LimitGauge, Plan, Plans
 from aqueduct.gateway.response_head import HeaderLines
 from aqueduct.wire.limits import limit_fields
 from aqueduct.wire.request import Request
@@ -49,16 +49,18 @@ class Spending(Protocol):
 class Admission:
     """What one request holds of its caller's limits and budgets until it is settled."""
 
-    def __init__(self, limiter: "Limiter", model: str, gauges: Sequence[Gauge], reservation: Reservation) -> None:
+    __slots__ = ("_limiter", "_model", "_plan", "_reservation")
+
+    def __init__(self, limiter: "Limiter", model: str, plan: Plan, reservation: Reservation) -> None:
         self._limiter = limiter
         self._model = model
-        self._gauges = gauges
+        self._plan = plan
         self._reservation = reservation
 
     def settle(self, record: UsageRecord) -> None:
         """Replace the estimate by what was used, and give places back; once."""
         self._limiter.note_output(self._model, record)
-        self._limiter.counters.settle(self._reservation, [gauge.used(record) for gauge in self._gauges])
+        self._limiter.counters.settle(self._reservation, self._plan.used(record))
 
 
 class Limiter:
@@ -75,28 +77,35 @@ class Limiter:
     async def admit(self, entry: Entry, request: Request, model: Model, body_bytes: int) -> None:
         """Reserve for the entry; raise `RateLimitExceeded`, `InsufficientQuota` or `CountersUnavailable`."""
         counted = request.model if model.name == WILDCARD else model.name
-        end_user = request.end_user
-        gauges = self._plans.gauges(entry.principal, counted, end_user)
+        plan = self._plans.find(entry.principal, counted, request.end_user)
         estimate = self._estimate(entry, request, model, counted, body_bytes)
-        claims = [gauge.claim(estimate, end_user) for gauge in gauges]
-        answer = await self.counters.reserve(claims, wait_seconds=self._queue_seconds)
+        claims = plan.claims(estimate.at, request.end_user)
+        answer = await self._reserve(plan, claims, estimate, entry)
         for _ in range(_SEEDINGS):
             if not isinstance(answer, Unseeded):
                 break
             try:
-                await self._seed(gauges, answer.keys, estimate.at)
+                await self._seed(plan, answer.keys, estimate.at)
             except CountersUnavailable:
                 if not self._are_budgets_open:
                     raise
-                gauges = [gauge for gauge in gauges if not isinstance(gauge, BudgetGauge)]
-                claims = [gauge.claim(estimate, end_user) for gauge in gauges]
-            answer = await self.counters.reserve(claims, wait_seconds=self._queue_seconds)
+                plan = plan.without_budgets()
+                claims = plan.claims(estimate.at, request.end_user)
+            answer = await self._reserve(plan, claims, estimate, entry)
         if isinstance(answer, Unseeded):
             raise CountersUnavailable("What is left of a budget cannot be told at the moment. Try again shortly.")
-        entry.call.limit_lines = _lines(gauges, answer.standings)
+        entry.call.limit_lines = _lines(plan, answer)
         if isinstance(answer, Refusal):
-            raise _refusal(gauges, claims, answer)
-        entry.admission = Admission(self, counted, gauges, answer)
+            raise _refusal(plan, claims, answer)
+        entry.admission = Admission(self, counted, plan, answer)
+
+    def _reserve(
+        self, plan: Plan, claims: Sequence[Claim], estimate: Estimate, entry: Entry
+    ) -> Coroutine[Any, Any, Answer]:
+        # Named as the request is in the journal: what a gateway that died did not settle is found out by it.
+        return self.counters.reserve(
+            claims, plan.amounts(estimate), name=entry.call.id, wait_seconds=self._queue_seconds
+        )
 
     def note_output(self, model: str, record: UsageRecord) -> None:
         """Learn how much a model tends to answer."""
@@ -106,10 +115,10 @@ class Limiter:
             before = self._histories.get(model, float(output_tokens))
             self._histories[model] = before + _HISTORY_WEIGHT * (output_tokens - before)
 
-    async def _seed(self, gauges: Sequence[Gauge], keys: Sequence[str], at: float) -> None:
+    async def _seed(self, plan: Plan, keys: Sequence[str], at: float) -> None:
         """Tell the counters what was spent of budgets that they do not know."""
-        for gauge in gauges:
-            if isinstance(gauge, BudgetGauge) and gauge.key(at) in keys:
+        for gauge in plan.budgets:
+            if gauge.key(at) in keys:
                 spent = await self._spending.spent(gauge.budget, gauge.span(at).begins_at)
                 await self.counters.seed(gauge.key(at), spent)
 
@@ -125,34 +134,35 @@ class Limiter:
         return Estimate(at, input_tokens, output_tokens, asked is None, price)
 
 
-def _lines(gauges: Sequence[Gauge], standings: Sequence[Standing]) -> HeaderLines:
+def _lines(plan: Plan, answer: Reservation | Refusal) -> HeaderLines:
     """Return the `x-ratelimit` lines: of requests and of tokens, the tightest limit each."""
-    tightest: dict[str, tuple[float, LimitGauge, Standing]] = {}
-    for gauge, standing in zip(gauges, standings, strict=False):  # there are none while the counters are away
-        if isinstance(gauge, LimitGauge):
-            kind = _TYPES[gauge.dimension]
-            share = standing.remaining / max(standing.limit, 1)
-            if kind not in tightest or share < tightest[kind][0]:
-                tightest[kind] = (share, gauge, standing)
-    return b"".join(
-        limit_fields(kind, gauge.amount, gauge.shown(standing.remaining), standing.reset_seconds)
-        for kind, (_, gauge, standing) in tightest.items()
-        if kind != "concurrency"
-    )
+    if not answer.is_counted:
+        # The counters are away.
+        return b""
+    lines = b""
+    for kind, limits in plan.shown:
+        at, gauge = limits[0]
+        remaining = answer.remaining(at)
+        for other_at, other in limits[1:]:
+            left = answer.remaining(other_at)
+            if left * gauge.counted_limit < remaining * other.counted_limit:
+                at, gauge, remaining = other_at, other, left
+        lines += limit_fields(kind, gauge.limit, gauge.shown(remaining), answer.reset_ms(at))
+    return lines
 
 
-def _refusal(gauges: Sequence[Gauge], claims: Sequence[Claim], refusal: Refusal) -> RequestError:
+def _refusal(plan: Plan, claims: Sequence[Claim], refusal: Refusal) -> RequestError:
     """Return the error for what takes longest to have room again; a budget before all else."""
     refused = {id(each.claim): each.wait_seconds for each in refusal.refused}
     waits: list[tuple[float | None, LimitGauge]] = []
-    for gauge, claim in zip(gauges, claims, strict=True):
+    for gauge, claim in zip(plan.gauges, claims, strict=True):
         if id(claim) not in refused:
             continue
         if not isinstance(gauge, LimitGauge):
             return InsufficientQuota("The budget for this period is used up.")
         waits.append((refused[id(claim)], gauge))
     wait, gauge = max(waits, key=lambda each: float("inf") if each[0] is None else each[0])
-    what = f"{gauge.amount} {_WORDS[gauge.dimension]}"
+    what = f"{gauge.limit} {_WORDS[gauge.dimension]}"
     error = RateLimitExceeded(
         f"This request alone is over the limit of {what}. Ask for less."
         if wait is None

@@ -25,6 +25,9 @@ class Revision(Protocol):
     def read(self) -> int:
         """Return the current number; costs next to nothing."""
 
+    def concerned(self, since: int, until: int) -> frozenset[str] | None:
+        """Return the ids of what was changed after one number and up to another; None: it may be anything."""
+
 
 class TokenStore(Protocol):
     """Where API tokens are known, by the hashes of their values."""
@@ -34,7 +37,7 @@ class TokenStore(Protocol):
 
 
 class Authenticator:
-    """Tells principals from strangers; remembers both until the revision changes.
+    """Tells principals from strangers; remembers both until something changes that may concern them.
 
     What is remembered is known by a fingerprint under a key that only this process has, never by the value itself. The
     stored HMAC would do as well, but OpenSSL takes three times as long over it, on every request.
@@ -52,7 +55,10 @@ class Authenticator:
         self._revision = revision
         self._now = now
         self._seen = -1
-        self._known: dict[bytes, Principal | None] = {}
+        self._known: dict[bytes, Principal] = {}
+        self._strangers: set[bytes] = set()
+        self._by_id: dict[str, set[bytes]] = {}
+        """The fingerprints of those who know an id: their token's, their user's, their team's and so on."""
         self._fingerprint_key = os.urandom(32)
 
     async def authenticate(self, call: Call) -> Principal:
@@ -71,16 +77,42 @@ class Authenticator:
 
     async def _find(self, value: bytes) -> Principal | None:
         revision = self._revision.read()
-        if revision != self._seen or len(self._known) > _MAX_CACHED:
-            self._known = {}
+        if revision != self._seen:
+            self._forget(self._revision.concerned(self._seen, revision))
             self._seen = revision
-        known = self._known
         fingerprint = hashlib.blake2b(value, digest_size=_FINGERPRINT_BYTES, key=self._fingerprint_key).digest()
-        if fingerprint in known:
-            return known[fingerprint]
-        # What is read now may be newer than `revision`, never older: it goes into the cache it was started for.
-        known[fingerprint] = principal = await self._tokens.find(value.decode("ascii"))
-        return principal
+        found = self._known.get(fingerprint)
+        if found is not None or fingerprint in self._strangers:
+            return found
+        # What is read now may be newer than `revision`, never older; but what changed meanwhile is forgotten already.
+        found = await self._tokens.find(value.decode("ascii"))
+        if revision == self._seen:
+            self._remember(fingerprint, found)
+        return found
+
+    def _remember(self, fingerprint: bytes, principal: Principal | None) -> None:
+        if len(self._known) + len(self._strangers) > _MAX_CACHED:
+            self._forget(None)
+        if principal is None:
+            self._strangers.add(fingerprint)
+            return
+        self._known[fingerprint] = principal
+        for each in principal.subject_ids():
+            self._by_id.setdefault(each, set()).add(fingerprint)
+
+    def _forget(self, concerned: frozenset[str] | None) -> None:
+        """Forget whom a change concerns, and every stranger: one may have become known."""
+        self._strangers.clear()
+        if concerned is None:
+            self._known.clear()
+            self._by_id.clear()
+            return
+        for each in concerned & self._by_id.keys():
+            for fingerprint in list(self._by_id[each]):
+                principal = self._known.pop(fingerprint)
+                for other in principal.subject_ids():
+                    self._by_id[other].discard(fingerprint)
+            del self._by_id[each]
 
 
 def _read_credential(call: Call) -> bytes:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from aqueduct.counters import claims
-from aqueduct.counters.claims import MAX_LIMIT, Claim, Place, Window
+from aqueduct.counters.claims import MAX_LIMIT, Claim, Claims, Place, Window
 from aqueduct.domain.budget import Budget
 from aqueduct.domain.limit import Dimension, Limit
-from aqueduct.domain.period import Span, span_at
+from aqueduct.domain.period import FOREVER, Span, budget_key, span_at
 from aqueduct.domain.price import Cost
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.subject import EVERY_END_USER, SubjectType
@@ -16,6 +16,13 @@ from aqueduct.domain.usage import UsageRecord
 
 _FINE = 1000
 """Limits with multipliers are counted in thousandths, so that a weight of 0.3 is not rounded to a whole request."""
+
+_KINDS = {
+    Dimension.REQUESTS_PER_MINUTE: b"requests",
+    Dimension.INPUT_TOKENS_PER_MINUTE: b"tokens",
+    Dimension.OUTPUT_TOKENS_PER_MINUTE: b"tokens",
+}
+"""Under what clients are told of them; of places they are not."""
 
 _MAX_PLANS = 10_000
 _END_USER_CHARACTERS = 200
@@ -32,12 +39,20 @@ class Estimate(NamedTuple):
 
 
 class Gauge(Protocol):
-    """One limit or budget, as it bears on one model; `end_user` is set where it is for requests of some of them."""
+    """One limit or budget, as it bears on one model; `end_user` is set where it is for requests of some of them.
+
+    `fixed` is what every request claims and has used in the end, where that is always the same, (1, 1) for instance:
+    then `amount` and `used` are not asked for.
+    """
 
     end_user: str | None
+    fixed: tuple[int, int] | None
 
-    def claim(self, estimate: Estimate, end_user: str | None) -> Claim:
-        """Return what a request claims before it is made."""
+    def claim(self, at: float, end_user: str | None) -> Claim:
+        """Return what requests of an instant claim; how much, `amount` says."""
+
+    def amount(self, estimate: Estimate) -> int:
+        """Return how much a request claims before it is made."""
 
     def used(self, record: UsageRecord) -> int:
         """Return what a request has used, once it is over."""
@@ -47,109 +62,156 @@ class LimitGauge:
     """A limit."""
 
     def __init__(self, limit: Limit, model: str) -> None:
-        fineness = _FINE if limit.multipliers else 1
-        self.dimension = limit.dimension
-        self.amount = limit.amount
-        self.end_user = limit.subject_id if limit.subject_type is SubjectType.END_USER else None
+        self._fineness = _FINE if limit.multipliers else 1
+        self._scale = limit.multiplier(model) * self._fineness
         self._key = limit.id
-        self._limit = min(limit.amount * fineness, MAX_LIMIT)
-        self._scale = limit.multiplier(model) * fineness
-        self._fineness = fineness
-        self._fixed = None if self.end_user == EVERY_END_USER else self._make_fixed(self._key)
+        self._limit = min(limit.amount * self._fineness, MAX_LIMIT)
+        self.dimension = limit.dimension
+        self.limit = limit.amount
+        self.counted_limit = max(self._limit, 1)
+        self.end_user = limit.subject_id if limit.subject_type is SubjectType.END_USER else None
+        self.fixed: tuple[int, int] | None = None
+        if self.dimension is Dimension.REQUESTS_PER_MINUTE:
+            self.fixed = (self._scaled(1), self._scaled(1))
+        elif self.dimension is Dimension.CONCURRENT_REQUESTS:
+            self.fixed = (1, 0)
+        self._is_of_input = self.dimension is Dimension.INPUT_TOKENS_PER_MINUTE
 
-    def claim(self, estimate: Estimate, end_user: str | None) -> Claim:
-        """Return what a request claims before it is made."""
-        if self._fixed is not None:
-            return self._fixed
+    def claim(self, at: float, end_user: str | None) -> Claim:
+        """Return what requests of an instant claim."""
         key = self._key
         if self.end_user == EVERY_END_USER:
             key = f"{key}:{(end_user or '')[:_END_USER_CHARACTERS]}"
-            if (fixed := self._make_fixed(key)) is not None:
-                return fixed
-        if self.dimension is Dimension.INPUT_TOKENS_PER_MINUTE:
-            return Window(key, self._limit, self._scaled(estimate.input_tokens))
+        if self.dimension is Dimension.CONCURRENT_REQUESTS:
+            return Place(key, self.limit)
+        return Window(key, self._limit)
+
+    def amount(self, estimate: Estimate) -> int:
+        """Return how much a request claims before it is made."""
+        if self._is_of_input:
+            return self._scaled(estimate.input_tokens)
         amount = self._scaled(estimate.output_tokens)
         # A guess must not shut out what may well fit.
-        return Window(key, self._limit, min(amount, self._limit) if estimate.is_guess else amount)
+        return min(amount, self._limit) if estimate.is_guess else amount
 
     def used(self, record: UsageRecord) -> int:
         """Return what a request has used, once it is over."""
-        match self.dimension:
-            case Dimension.REQUESTS_PER_MINUTE:
-                return self._scaled(1)
-            case Dimension.INPUT_TOKENS_PER_MINUTE:
-                return self._scaled(record.units.get("input_tokens", 0))
-            case Dimension.OUTPUT_TOKENS_PER_MINUTE:
-                return self._scaled(record.units.get("output_tokens", 0))
-            case Dimension.CONCURRENT_REQUESTS:
-                return 0
+        return self._scaled(record.units.get("input_tokens" if self._is_of_input else "output_tokens", 0))
 
     def shown(self, count: int) -> int:
         """Return a count as a person set it."""
         return count // self._fineness
 
-    def _make_fixed(self, key: str) -> Claim | None:
-        """Return the claim that is the same for every request, if it is."""
-        if self.dimension is Dimension.REQUESTS_PER_MINUTE:
-            return Window(key, self._limit, self._scaled(1))
-        if self.dimension is Dimension.CONCURRENT_REQUESTS:
-            return Place(key, self.amount)
-        return None
-
     def _scaled(self, amount: int) -> int:
-        return amount if self._scale == 1 else min(math.ceil(amount * self._scale), MAX_LIMIT)
+        if self._scale != 1:
+            amount = math.ceil(amount * self._scale)
+        return min(MAX_LIMIT, amount)
 
 
 class BudgetGauge:
     """A budget; only what is paid in its own currency counts."""
 
+    end_user: str | None = None
+    fixed: tuple[int, int] | None = None
+
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
-        self.end_user: str | None = None
-        self._span = Span(0.0, 0.0)
-        self._key = ""
 
-    def claim(self, estimate: Estimate, end_user: str | None) -> Claim:
-        """Return what a request claims before it is made."""
-        budget, cost = self.budget, estimate.cost
-        amount = cost.nano if cost is not None and cost.currency == budget.currency else 0
-        return claims.Budget(self.key(estimate.at), budget.amount_nano, min(amount, MAX_LIMIT), budget.is_hard)
+    def claim(self, at: float, end_user: str | None) -> Claim:
+        """Return what requests of an instant claim: money of the period that it is in."""
+        return claims.Budget(self.key(at), self.budget.amount_nano, 0, self.budget.is_hard)
+
+    def amount(self, estimate: Estimate) -> int:
+        """Return how much a request claims before it is made."""
+        cost = estimate.cost
+        if cost is None or cost.currency != self.budget.currency:
+            return 0
+        return min(MAX_LIMIT, cost.nano)
 
     def used(self, record: UsageRecord) -> int:
         """Return what a request has cost, once it is over."""
-        paid = (each.cost_nano for each in record.attempts if each.currency == self.budget.currency)
-        return min(sum(nano for nano in paid if nano is not None), MAX_LIMIT)
+        currency = self.budget.currency
+        total = 0
+        for attempt in record.attempts:
+            if attempt.currency == currency and attempt.cost_nano is not None:
+                total += attempt.cost_nano
+        return min(total, MAX_LIMIT)
 
     def key(self, at: float) -> str:
         """Return the name of the count for the period that an instant is in."""
-        if not self._span.begins_at <= at < self._span.ends_at:
-            self._span = span_at(self.budget.period, self.budget.time_zone, at)
-            self._key = f"{self.budget.id}:{int(self._span.begins_at)}"
-        return self._key
+        return budget_key(self.budget.id, self.span(at).begins_at)
 
     def span(self, at: float) -> Span:
         """Return that period."""
-        self.key(at)
-        return self._span
+        return span_at(self.budget.period, self.budget.time_zone, at)
+
+
+class Plan:
+    """What applies to the requests of one caller for one model: gauges, and their claims, made once a period."""
+
+    def __init__(self, gauges: Sequence[Gauge]) -> None:
+        self.gauges = gauges
+        self.for_end_users = frozenset(gauge.end_user for gauge in gauges if gauge.end_user is not None)
+        self.budgets = [gauge for gauge in gauges if isinstance(gauge, BudgetGauge)]
+        self.shown = [(kind, limits) for kind in (b"requests", b"tokens") if (limits := _shown(gauges, kind))]
+        self._varying = [(at, gauge) for at, gauge in enumerate(gauges) if gauge.fixed is None]
+        self._amounts = [0 if gauge.fixed is None else gauge.fixed[0] for gauge in gauges]
+        self._used = [0 if gauge.fixed is None else gauge.fixed[1] for gauge in gauges]
+        self._claims: Sequence[Claim] = ()
+        self._begins_at = self._ends_at = 0.0
+
+    def claims(self, at: float, end_user: str | None) -> Sequence[Claim]:
+        """Return the claims of a request that began at an instant."""
+        if not self._begins_at <= at < self._ends_at:
+            self._claims = Claims(gauge.claim(at, end_user) for gauge in self.gauges)
+            spans = [Span(0.0, FOREVER), *(gauge.span(at) for gauge in self.budgets)]
+            self._begins_at, self._ends_at = max(each.begins_at for each in spans), min(each.ends_at for each in spans)
+        return self._claims
+
+    def amounts(self, estimate: Estimate) -> list[int]:
+        """Return how much a request claims of each before it is made."""
+        amounts = self._amounts.copy()
+        for at, gauge in self._varying:
+            amounts[at] = gauge.amount(estimate)
+        return amounts
+
+    def used(self, record: UsageRecord) -> list[int]:
+        """Return how much a request has used of each, once it is over."""
+        used = self._used.copy()
+        for at, gauge in self._varying:
+            used[at] = gauge.used(record)
+        return used
+
+    def of(self, end_user: str | None) -> "Plan":
+        """Return the plan for the requests of one end user."""
+        allowed = {None, end_user} if end_user is None else {None, end_user, EVERY_END_USER}
+        return Plan([gauge for gauge in self.gauges if gauge.end_user in allowed])
+
+    def without_budgets(self) -> "Plan":
+        """Return the plan for requests that are served although nobody knows what is left of budgets."""
+        return Plan([gauge for gauge in self.gauges if not isinstance(gauge, BudgetGauge)])
 
 
 class Plans:
-    """The gauges of callers and models that were seen lately."""
+    """The plans of callers and models that were seen lately."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Principal, str], Sequence[Gauge]] = {}
+        self._known: dict[tuple[Principal, str], Plan] = {}
 
-    def gauges(self, principal: Principal, model: str, end_user: str | None) -> Sequence[Gauge]:
+    def find(self, principal: Principal, model: str, end_user: str | None) -> Plan:
         """Return what applies to a caller's request for a model, made for an end user."""
         found = self._known.get((principal, model))
         if found is None:
             if len(self._known) >= _MAX_PLANS:
                 self._known.clear()
-            found = self._known[principal, model] = list(_compile(principal, model))
-        if any(gauge.end_user is not None for gauge in found):
-            allowed = {None, end_user} if end_user is None else {None, end_user, EVERY_END_USER}
-            return [gauge for gauge in found if gauge.end_user in allowed]
-        return found
+            found = self._known[principal, model] = Plan(list(_compile(principal, model)))
+        return found.of(end_user) if found.for_end_users else found
+
+
+def _shown(gauges: Sequence[Gauge], kind: bytes) -> list[tuple[int, LimitGauge]]:
+    """Return the limits that a client is told of under one kind, with their places."""
+    limits = [(at, gauge) for at, gauge in enumerate(gauges) if isinstance(gauge, LimitGauge)]
+    return [(at, gauge) for at, gauge in limits if _KINDS.get(gauge.dimension) == kind]
 
 
 def _compile(principal: Principal, model: str) -> Iterable[Gauge]:

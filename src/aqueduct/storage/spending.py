@@ -1,14 +1,33 @@
-"""What was spent of a budget, read from the rollups."""
+"""What was spent: of a budget, read from the rollups, and by single requests."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aqueduct.domain.budget import Budget
+from aqueduct.domain.subject import SubjectType
 from aqueduct.storage.instants import MICROSECONDS
 from aqueduct.storage.rollups import DAY_SECONDS, HOUR_SECONDS
-from aqueduct.storage.tables import usage_rollups
+from aqueduct.storage.tables import (
+    budgets,
+    organisation_rollups,
+    team_rollups,
+    usage_attempts,
+    usage_requests,
+    usage_rollups,
+    user_rollups,
+)
+
+ROLLUPS: Mapping[SubjectType, sa.Table] = {
+    SubjectType.ORGANISATION: organisation_rollups,
+    SubjectType.TEAM: team_rollups,
+    SubjectType.USER: user_rollups,
+    SubjectType.SERVICE_ACCOUNT: usage_rollups,
+    SubjectType.API_TOKEN: usage_rollups,
+}
+"""Where the sums of a budget's subject are, in the fewest rows."""
 
 
 async def read_spending(connection: AsyncConnection, budget: Budget, begins_at: float) -> int:
@@ -17,7 +36,7 @@ async def read_spending(connection: AsyncConnection, budget: Budget, begins_at: 
     Whole days by their rows, the hours before the first of them by theirs; an hour that began before the instant (in
     zones that are not whole hours from UTC) counts, so that a budget is never thought fuller than it is.
     """
-    table = usage_rollups.c
+    table = ROLLUPS[budget.subject_type].c
     first_hour = math.floor(begins_at / HOUR_SECONDS) * HOUR_SECONDS
     first_day = math.ceil(first_hour / DAY_SECONDS) * DAY_SECONDS
     days = sa.and_(table.period_seconds == DAY_SECONDS, table.start_at >= first_day * MICROSECONDS)
@@ -31,3 +50,42 @@ async def read_spending(connection: AsyncConnection, budget: Budget, begins_at: 
         table.currency == budget.currency,
     )
     return int(await connection.scalar(statement) or 0)
+
+
+async def read_spenders(connection: AsyncConnection, since: float) -> set[tuple[SubjectType, str]]:
+    """Return everybody who used something since the hour before an instant."""
+    at = (math.floor(since / HOUR_SECONDS) - 1) * HOUR_SECONDS * MICROSECONDS
+    spenders: set[tuple[SubjectType, str]] = set()
+    for subject_type, rollup in ROLLUPS.items():
+        owner = rollup.c[f"{subject_type}_id"]
+        statement = (
+            sa.select(owner)
+            .distinct()
+            .where(rollup.c.period_seconds == HOUR_SECONDS, rollup.c.start_at >= at, owner != "")
+        )
+        spenders |= {(subject_type, owner_id) for owner_id in await connection.scalars(statement)}
+    return spenders
+
+
+async def read_costs(connection: AsyncConnection, request_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return what requests cost in nano-units by currency; those of which there is no record do not appear."""
+    found: dict[str, dict[str, int]] = {}
+    for request_id in await connection.scalars(
+        sa.select(usage_requests.c.id).where(usage_requests.c.id.in_(request_ids))
+    ):
+        found[request_id] = {}
+    table = usage_attempts.c
+    statement = (
+        sa.select(table.request_id, table.currency, sa.func.sum(table.cost_nano))
+        .where(table.request_id.in_(list(found)), table.cost_nano.is_not(None))
+        .group_by(table.request_id, table.currency)
+    )
+    for request_id, currency, nano in await connection.execute(statement):
+        found[request_id][currency] = int(nano)
+    return found
+
+
+async def read_currencies(connection: AsyncConnection, budget_ids: Sequence[str]) -> dict[str, str]:
+    """Return the currencies of budgets by their ids; those that were deleted do not appear."""
+    statement = sa.select(budgets.c.id, budgets.c.currency).where(budgets.c.id.in_(budget_ids))
+    return dict((await connection.execute(statement)).tuples().all())

@@ -9,16 +9,25 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.contract.counters.conftest import PATIENCE_SECONDS
-from tests.contract.counters.reserving import granted, keys, refused
+from tests.contract.counters.conftest import PATIENCE_SECONDS, Clock
+from tests.contract.counters.reserving import granted, keys, refused, remaining
 from tests.contract.counters.valkey_process import ValkeyProcess
 
 from aqueduct.counters.answers import Refusal, Reservation
 from aqueduct.counters.claims import Budget, Place, Window
 from aqueduct.counters.valkey import ValkeyCounters
+from aqueduct.counters.valkey_calls import Lapsed
 
 ROOT = Path(__file__).resolve().parents[3]
 LIFE_SECONDS = 1.0
+SILENT_SECONDS = 1000.0
+
+
+def patient(server: ValkeyProcess, prefix: str, clock: Clock) -> ValkeyCounters:
+    """Counters that renew nothing by themselves, for a test is over before, and hold for less than `SILENT_SECONDS`."""
+    return ValkeyCounters(
+        server.url, timeout_seconds=PATIENCE_SECONDS, life_seconds=SILENT_SECONDS - 1, prefix=prefix, clock=clock
+    )
 
 
 class Gateway:
@@ -128,3 +137,45 @@ async def test_a_server_that_forgot_the_scripts_is_told_again(server: ValkeyProc
         server.command("SCRIPT", "FLUSH")
         answers = await asyncio.gather(*(counters.reserve([Window("requests", 100)]) for _ in range(200)))
         assert sum(isinstance(answer, Reservation) for answer in answers) == 99
+
+
+async def test_what_a_dead_gateway_had_reserved_is_spent_once_when_its_truth_is_found_out(
+    shared_server: ValkeyProcess, clock: Clock
+) -> None:
+    def opened() -> ValkeyCounters:
+        return patient(shared_server, "lapsing", clock)
+
+    budget, free = Budget("money", 100, 40), Budget("free", 100, 0)
+    async with opened() as dead, opened() as one, opened() as other:
+        await dead.seed("money", 7)
+        await dead.seed("free", 0)
+        answer = await dead.reserve([budget, free], name="request-1")
+        assert isinstance(answer, Reservation)
+        assert await one.lapsed() == []
+        clock.advance(SILENT_SECONDS)
+        # A claim finds out that nobody renewed it, and it is held no longer.
+        assert await remaining(one, Budget("money", 100, 0)) == 93
+        assert await remaining(one, Budget("free", 100, 0)) == 100
+        for counters in (one, other):
+            found = await counters.lapsed()
+            assert set(found) <= {Lapsed("money", 40, "request-1"), Lapsed("free", 0, "request-1")}
+            for each in found:
+                counters.recover(each, 11)
+        assert await remaining(other, Budget("money", 100, 0)) == 82
+        assert await remaining(other, Budget("free", 100, 0)) == 89
+        assert await one.lapsed() == []
+        # It was not dead after all.
+        dead.settle(answer, (11, 11))
+        assert await remaining(dead, Budget("money", 100, 0)) == 82
+
+
+async def test_a_gateway_that_was_silent_for_too_long_still_settles(shared_server: ValkeyProcess, clock: Clock) -> None:
+    async with patient(shared_server, "silent", clock) as counters:
+        await counters.seed("money", 0)
+        reservation = await granted(counters, Budget("money", 100, 40), Place("place", 1))
+        clock.advance(SILENT_SECONDS)
+        assert await remaining(counters, Budget("money", 100, 0)) == 100
+        assert await remaining(counters, Place("place", 1)) == 0
+        counters.settle(reservation, (30, 0))
+        assert await remaining(counters, Budget("money", 100, 0)) == 70
+        assert await counters.lapsed() == []

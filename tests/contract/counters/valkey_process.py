@@ -61,14 +61,22 @@ class ValkeyProcess:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
-    def command(self, *words: str) -> str:
-        """Run one command and return its first line."""
+    def command(self, *words: str, rest: bool = False) -> str:
+        """Run one command and return the first line of its answer, or with `rest` the second."""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(_START_SECONDS)
             sock.connect(str(self.path))
             sock.sendall(f"*{len(words)}\r\n".encode() + b"".join(f"${len(w)}\r\n{w}\r\n".encode() for w in words))
             with sock.makefile("rb") as lines:
-                return lines.readline().decode().strip()
+                first = lines.readline().decode().strip()
+                return lines.readline().decode().strip() if rest else first
+
+    def lines(self, *words: str) -> list[str]:
+        """Return what valkey answers to a command that lists, its texts alone."""
+        done = self.command(
+            "EVAL", f"return table.concat(redis.call({', '.join(map(repr, words))}), ' ')", "0", rest=True
+        )
+        return done.split()
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError):

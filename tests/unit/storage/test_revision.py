@@ -40,3 +40,31 @@ def test_no_change_is_lost_among_many_at_once(pair: tuple[Revision, Revision]) -
     for thread in threads:
         thread.join()
     assert pair[0].read() == 800
+
+
+def test_it_says_what_changes_concerned(pair: tuple[Revision, Revision]) -> None:
+    one, other = pair
+    one.bump({"tok_1"})
+    other.bump({"usr_1", "tem_2"})
+    assert one.concerned(0, 2) == frozenset({"tok_1", "usr_1", "tem_2"})
+    assert other.concerned(1, 2) == frozenset({"usr_1", "tem_2"})
+    assert other.concerned(2, 2) == frozenset()
+
+
+@pytest.mark.parametrize("concerned", [None, {f"tok_{number:016x}" for number in range(100)}])
+def test_a_change_may_concern_everything(pair: tuple[Revision, Revision], concerned: set[str] | None) -> None:
+    one, other = pair
+    one.bump({"tok_1"})
+    one.bump(concerned)
+    one.bump({"tok_2"})
+    assert other.concerned(0, 3) is None
+    assert other.concerned(2, 3) == frozenset({"tok_2"})
+
+
+def test_what_was_overwritten_or_never_written_may_be_everything(pair: tuple[Revision, Revision]) -> None:
+    one, other = pair
+    for _ in range(2000):
+        one.bump({"tok_1"})
+    assert other.concerned(0, 2000) is None
+    assert other.concerned(1990, 2000) == frozenset({"tok_1"})
+    assert other.concerned(2000, 1) is None
