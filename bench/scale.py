@@ -56,7 +56,9 @@ def gateway(folder: Path, data_dir: Path, upstream_port: int, *, is_filled: bool
     command = aqueduct(ROOT, "serve", "--config", str(config), "--port", str(port))
     with running(command, cores()[1], log, environment) as process:
         wait_for_port(port, process, log)
-        api_token = subjects.create_token(ROOT, environment) if is_filled else "none"
+        api_token = (
+            subjects.call(ROOT, environment, "token", "create", "--name", "bench").strip() if is_filled else "none"
+        )
         yield Subject("aqueduct", process.pid, port, api_token)
 
 

@@ -49,7 +49,7 @@ class BudgetWatch:
         async with self._database.reading() as connection:
             rows = await connection.execute(sa.select(*BUDGETS.columns))
             budgets = [budget for row in rows.mappings() if (budget := BUDGETS.read(row)).alert_thresholds]
-            active = await read_spenders(connection, self._looked_at)
+            active = await read_spenders(connection, self._looked_at) if self._seen else set()
             for budget in budgets:
                 is_known = self._seen.get(budget.id) == budget.version
                 if is_known and (budget.subject_type, budget.subject_id) not in active:

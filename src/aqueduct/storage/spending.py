@@ -58,11 +58,8 @@ async def read_spenders(connection: AsyncConnection, since: float) -> set[tuple[
     spenders: set[tuple[SubjectType, str]] = set()
     for subject_type, rollup in ROLLUPS.items():
         owner = rollup.c[f"{subject_type}_id"]
-        statement = (
-            sa.select(owner)
-            .distinct()
-            .where(rollup.c.period_seconds == HOUR_SECONDS, rollup.c.start_at >= at, owner != "")
-        )
+        recent = sa.and_(rollup.c.period_seconds == HOUR_SECONDS, rollup.c.start_at >= at)
+        statement = sa.select(owner).distinct().where(recent, owner != "")
         spenders |= {(subject_type, owner_id) for owner_id in await connection.scalars(statement)}
     return spenders
 
