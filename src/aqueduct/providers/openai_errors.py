@@ -55,7 +55,7 @@ def read_error(status: int, headers: Headers, body: bytes) -> UpstreamError:
     error = _read_object(body)
     if status < 400:
         return read_error_object(error) if error.message else UpstreamInvalidResponse(f"status {status}, no answer")
-    return _classify(status, error, _retry_after_seconds(headers))
+    return _classify(status, error, retry_after_seconds(headers))
 
 
 def read_error_event(data: bytes) -> UpstreamError:
@@ -139,7 +139,7 @@ def _rejection(status: int, error: _Error) -> RequestError:
     return rejection
 
 
-def _retry_after_seconds(headers: Headers) -> float | None:
+def retry_after_seconds(headers: Headers) -> float | None:
     """Read `retry-after-ms` and `retry-after` (seconds; the date form is left to our own backoff; RFC 9110, 10.2.3)."""
     for name, unit in ((b"retry-after-ms", 0.001), (b"retry-after", 1.0)):
         for field, value in headers:

@@ -6,6 +6,7 @@ import msgspec
 
 from aqueduct.domain.model import StructuredOutput
 from aqueduct.providers.base import Adapter
+from aqueduct.providers.gemini.adapter import GeminiOperation, VertexOperation
 from aqueduct.providers.local import LocalOperation
 from aqueduct.providers.openai import OpenAIOperation
 
@@ -32,5 +33,15 @@ _LOCAL: Adapter = {"chat": LocalOperation("chat"), "completions": LocalOperation
 KINDS: dict[str, Kind] = {
     "openai": Kind(adapter=_OPENAI, default_base_url="https://api.openai.com/v1"),
     "local": Kind(adapter=_LOCAL, needs_base_url=False),
+    "gemini": Kind(
+        adapter={"chat": GeminiOperation()}, default_base_url="https://generativelanguage.googleapis.com/v1beta"
+    ),
+    "vertex": Kind(
+        adapter={"chat": VertexOperation()},
+        default_base_url="https://aiplatform.googleapis.com/v1beta1",
+        options={"project": None, "location": "global"},
+        credentials=frozenset({"service_account"}),
+        signer="google",
+    ),
 }
 """By the name that `kind` has in the config."""
