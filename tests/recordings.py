@@ -25,7 +25,7 @@ class _Loader(yaml.CSafeLoader):
     """Reads a cassette: Ruby writes a binary body in base64, under a tag of its own."""
 
 
-_Loader.add_constructor("!binary", lambda loader, node: base64.b64decode(loader.construct_scalar(node)))
+_Loader.add_constructor("!binary", lambda loader, node: base64.b64decode(str(node.value)))
 
 
 @dataclass(frozen=True)

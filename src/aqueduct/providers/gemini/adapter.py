@@ -97,6 +97,10 @@ class GeminiOperation:
         """The client does, or else the model."""
         return False
 
+    def way(self, request: Request, target: Target) -> StructuredOutput:
+        """As configured; what the schema does not let the native way say is put in words beside it."""
+        return target.structured_output
+
     def flows(self, request: Request, target: Target) -> bool:
         """What the model is held to exactly may flow."""
         if request.schema is None:

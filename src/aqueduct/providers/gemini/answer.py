@@ -145,7 +145,7 @@ class _Chunk(msgspec.Struct, rename="camel"):
         return self.web or self.retrieved_context or self.maps
 
 
-class _Segment(msgspec.Struct, rename="camel"):
+class _Segment(msgspec.Struct, rename="camel", frozen=True):
     start_index: int = 0
     end_index: int = 0
 
