@@ -1,7 +1,7 @@
 """Signs requests to Google Cloud with an access token, which a service account's key buys for about an hour.
 
-The key signs an assertion, the account's token endpoint gives a token for it (RFC 7523, 2.1; "Using OAuth 2.0 for server
-to server applications"). The signature is joserfc's, of the extra `google`, imported when it is first needed.
+The key signs an assertion, the account's token endpoint gives a token for it (RFC 7523, 2.1; Google's page "Using OAuth
+2.0 for server to server applications"). The signature is joserfc's, of the extra `google`, imported when first needed.
 """
 
 import asyncio

@@ -4,6 +4,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import pydantic
+from google.genai import types
+
 from aqueduct.domain.http import Origin
 from aqueduct.domain.model import Provider, Target
 from aqueduct.errors import UpstreamError
@@ -51,6 +54,7 @@ def chat(**members: Any) -> ChatRequest:
 def sent(model: str = "gemini-3.8-flash", **members: Any) -> dict[str, Any]:
     """Return the body that a request becomes."""
     body: dict[str, Any] = json.loads(CHAT.build_request(chat(**members), target(model)).body)
+    validate(body)
     return body
 
 
@@ -146,3 +150,18 @@ def candidate(*parts: dict[str, Any], finish: str | None = "STOP", **members: An
     if finish is not None:
         made["finishReason"] = finish
     return {"candidates": [made], "modelVersion": "gemini-3.8-flash"}
+
+
+def validate(body: dict[str, Any]) -> None:
+    """Insist that Google's own types take a body, member by member; they take nothing they do not know."""
+    kinds: dict[str, Any] = {
+        "contents": list[types.Content],
+        "systemInstruction": types.Content,
+        "tools": list[types.Tool],
+        "toolConfig": types.ToolConfig,
+        "generationConfig": types.GenerationConfig,
+    }
+    for name, value in body.items():
+        pydantic.TypeAdapter(kinds[name]).validate_python(value)
+    assert body["contents"]
+    assert all(turn["parts"] and turn["role"] in ("user", "model") for turn in body["contents"])

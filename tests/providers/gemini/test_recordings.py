@@ -1,7 +1,6 @@
 """Recorded answers of the Gemini API and Vertex AI give what Google's own SDK reads from the same bytes."""
 
 import json
-from typing import Any
 
 import pytest
 from google.genai import types
@@ -94,19 +93,15 @@ def test_a_stream_cut_anywhere_is_what_the_sdk_reads(exchange: Recorded, data: s
 @pytest.mark.parametrize("exchange", STREAMS)
 @given(data=st.data())
 @settings(max_examples=20)
-def test_a_stream_that_breaks_off_before_its_finish_reason_is_not_whole(exchange: Recorded, data: st.DataObject) -> None:
+def test_a_stream_that_breaks_off_before_its_finish_reason_is_not_whole(
+    exchange: Recorded, data: st.DataObject
+) -> None:
     before = exchange.body.rindex(b"data: ")
     cut = data.draw(st.integers(0, before))
     reader = CHAT.stream_reader(chat(stream=True))
     with pytest.raises(Exception, match=r"ended early|not an answer"):
         feed(reader, [exchange.body[:cut]])
     assert not reader.is_done
-
-
-def signatures(value: Any) -> list[str]:
-    """Return the thought signatures in a body, in order; an empty part of the recorder's own with one is passed over."""
-    parts = [part for content in value["contents"] for part in content["parts"]]
-    return [part["thoughtSignature"] for part in parts if "thoughtSignature" in part]
 
 
 @pytest.mark.parametrize("exchange", [each for each in ANSWERS if "function" in str(each.id)])
@@ -126,7 +121,9 @@ def test_an_answer_that_is_sent_back_keeps_calls_and_signatures_as_they_came(exc
     "exchange", exchanges("gemini", "vertexai", where=lambda each: is_generation(each) and each.status != 200)
 )
 def test_a_recorded_error_is_classified(exchange: Recorded) -> None:
-    error = CHAT.read_error(exchange.status, tuple((n.encode(), v.encode()) for n, v in exchange.headers), exchange.body)
+    error = CHAT.read_error(
+        exchange.status, tuple((n.encode(), v.encode()) for n, v in exchange.headers), exchange.body
+    )
     if "auth_error" in exchange.name:
         assert isinstance(error, UpstreamUnauthorized)
     elif exchange.status == 429:

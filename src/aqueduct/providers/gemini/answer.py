@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from aqueduct.errors import UpstreamInvalidResponse
 from aqueduct.providers.gemini.wire import Candidate, FunctionCall, Part, Response
@@ -115,11 +114,11 @@ class _Logprobs(msgspec.Struct, rename="camel"):
     top_candidates: list[_Top] = []
 
 
-def read_logprobs(raw: Raw | None) -> dict[str, Any] | None:
+def read_logprobs(value: Any) -> dict[str, Any] | None:
     """Return the log probabilities of an answer's tokens, or None where there are none."""
-    if raw is None:
+    if value is None:
         return None
-    read = _convert(raw, _Logprobs)
+    read = _convert(value, _Logprobs)
     if not read.chosen_candidates:
         return None
     tops = read.top_candidates or [_Top()] * len(read.chosen_candidates)
@@ -174,7 +173,7 @@ class _Citations(msgspec.Struct, rename="camel"):
     citations: list[_Citation] = []
 
 
-def read_annotations(grounding: Raw | None, citations: Raw | None, text: str) -> list[dict[str, Any]]:
+def read_annotations(grounding: Any, citations: Any, text: str) -> list[dict[str, Any]]:
     """Return where the text, or pieces of it, came from; Gemini counts bytes, OpenAI characters."""
     if grounding is None and citations is None:
         return []
@@ -191,7 +190,7 @@ def read_annotations(grounding: Raw | None, citations: Raw | None, text: str) ->
             }
             annotations.append({"type": "url_citation", "url_citation": citation})
 
-    found = _convert(grounding or Raw(b"{}"), _Grounding)
+    found = _convert(grounding or {}, _Grounding)
     sources = [chunk.source for chunk in found.grounding_chunks]
     for support in found.grounding_supports:
         for number in support.grounding_chunk_indices:
@@ -200,7 +199,7 @@ def read_annotations(grounding: Raw | None, citations: Raw | None, text: str) ->
     if not found.grounding_supports:
         for source in sources:
             add(source, 0, len(encoded))
-    cited = _convert(citations or Raw(b"{}"), _Citations)
+    cited = _convert(citations or {}, _Citations)
     for citation in (*cited.citation_sources, *cited.citations):
         add(citation, citation.start_index, citation.end_index)
     return annotations
@@ -211,8 +210,8 @@ def _characters(encoded: bytes, count: int) -> int:
     return len(encoded[: max(count, 0)].decode(errors="ignore"))
 
 
-def _convert(raw: Raw, kind: Any) -> Any:
+def _convert(value: Any, kind: Any) -> Any:
     try:
-        return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, RecursionError):
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
         return kind()  # an answer is not worth less for what it says beside itself

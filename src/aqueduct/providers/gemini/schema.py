@@ -52,7 +52,7 @@ def translate(schema: Any, *, has_json_schema: bool) -> Translated | None:
     walk = _Walk(schema, _in_subset if has_json_schema else _in_dialect)
     try:
         return Translated(walk.node(schema, ()), walk.is_exact)
-    except _InexpressibleError:
+    except (_InexpressibleError, RecursionError):
         return None
 
 

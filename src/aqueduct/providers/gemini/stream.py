@@ -7,7 +7,6 @@ whether a call came) is told then.
 
 from typing import Any
 
-from msgspec import Raw
 from typing_extensions import override
 
 from aqueduct.providers.gemini.answer import (
@@ -32,7 +31,7 @@ class GeminiStreamReader(TranslatedReader):
     def __init__(self, request: Request) -> None:
         super().__init__(request, SseSplitter())
         self._reasons: dict[int, str] = {}
-        self._sources: dict[int, tuple[Raw | None, Raw | None]] = {}
+        self._sources: dict[int, tuple[Any, Any]] = {}
 
     @override
     def _read(self, frame: bytes) -> None:

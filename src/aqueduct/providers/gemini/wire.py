@@ -57,9 +57,9 @@ class Candidate(msgspec.Struct, rename="camel"):
     content: Content | None = None
     finish_reason: str | None = None
     index: int = 0
-    grounding_metadata: Raw | None = None
-    citation_metadata: Raw | None = None
-    logprobs_result: Raw | None = None
+    grounding_metadata: Any = None
+    citation_metadata: Any = None
+    logprobs_result: Any = None
 
     @property
     def parts(self) -> list[Part]:
