@@ -84,10 +84,7 @@ class GoogleSigner:
 
     async def _renew(self, access: _Access, credential: str) -> None:
         try:
-            account = await asyncio.to_thread(read_service_account, credential)
-            grant = await self._ask(account)
-        except ConfigurationError as error:
-            raise UpstreamUnauthorized(f"no access token: {error}") from error
+            grant = await self._buy(credential)
         except UpstreamError:
             now = time.monotonic()
             if now >= access.ends_at:
@@ -99,10 +96,12 @@ class GoogleSigner:
         access.ends_at = now + grant.expires_in
         access.renew_at = now + max(grant.expires_in - _MARGIN_SECONDS, grant.expires_in / 2)
 
-    async def _ask(self, account: ServiceAccount) -> _Grant:
-        origin, path = account.endpoint
-        form = urlencode({"grant_type": _GRANT, "assertion": sign_assertion(account, int(time.time()))})
-        response = await self._transport.send(UpstreamRequest("POST", origin, path, _FORM, form.encode()), _TIMEOUTS)
+    async def _buy(self, credential: str) -> _Grant:
+        try:
+            request = await asyncio.to_thread(_token_request, credential, int(time.time()))
+        except ConfigurationError as error:
+            raise UpstreamUnauthorized(f"no access token: {error}") from error
+        response = await self._transport.send(request, _TIMEOUTS)
         try:
             body = await response.read_all(_MAX_ANSWER_BYTES)
         finally:
@@ -118,6 +117,14 @@ class GoogleSigner:
         if not (grant.access_token.isascii() and grant.access_token.isprintable()):
             raise UpstreamUnreachable("no access token: what came is none")
         return grant
+
+
+def _token_request(credential: str, now: int) -> UpstreamRequest:
+    """Return the request for a token; it reads a file and signs, so it belongs in a thread."""
+    account = read_service_account(credential)
+    origin, path = account.endpoint
+    form = urlencode({"grant_type": _GRANT, "assertion": sign_assertion(account, now)})
+    return UpstreamRequest("POST", origin, path, _FORM, form.encode())
 
 
 def read_service_account(credential: str) -> ServiceAccount:
@@ -162,9 +169,7 @@ def sign_assertion(account: ServiceAccount, issued_at: int) -> str:
 def check_service_account(provider: Provider) -> None:
     """Raise `ConfigurationError` where a provider's service account cannot sign, before a request needs it."""
     try:
-        account = read_service_account(provider.credentials.get("service_account", ""))
-        sign_assertion(account, 0)
-        _ = account.endpoint
+        _token_request(provider.credentials.get("service_account", ""), 0)
     except ConfigurationError as error:
         raise ConfigurationError(f"the provider '{provider.name}': {error}") from error
 
