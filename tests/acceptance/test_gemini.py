@@ -157,7 +157,11 @@ def test_an_answer_that_breaks_its_schema_is_asked_for_again(client: openai.Open
     good = json.loads(json.dumps(ANSWER))
     good["candidates"][0]["content"]["parts"][0]["text"] = '{"name": "Ada"}'
     google.script(json_reply(ANSWER), json_reply(good))
-    schema = {"type": "object", "properties": {"name": {"type": "string", "minLength": 1}}, "required": ["name"]}
+    schema: dict[str, object] = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "minLength": 1}},
+        "required": ["name"],
+    }
     answer = client.chat.completions.create(
         model="new",
         messages=HELLO,

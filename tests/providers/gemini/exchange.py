@@ -31,7 +31,7 @@ VERTEX = Provider(
 CHAT = GeminiOperation()
 VERTEX_CHAT = VertexOperation()
 USER = {"role": "user", "content": "Hello"}
-WEATHER = {
+WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "weather",

@@ -64,7 +64,7 @@ def test_a_stream_commits_at_the_first_thought() -> None:
 
 
 def test_calls_have_ids_of_gemini_or_else_of_ours_and_their_signatures() -> None:
-    parts = [
+    parts: list[dict[str, Any]] = [
         {"functionCall": {"name": "weather", "args": {"place": "Rome"}, "id": "g1"}, "thoughtSignature": "c2ln"},
         {"functionCall": {"name": "now"}},
     ]

@@ -237,7 +237,7 @@ def test_a_choice_of_tools_is_a_mode(choice: Any, config: dict[str, Any]) -> Non
                 {
                     "name": "weather",
                     "description": "The weather of a place.",
-                    "parametersJsonSchema": WEATHER["function"]["parameters"],  # type: ignore[index] -- a dict of the test's own
+                    "parametersJsonSchema": WEATHER["function"]["parameters"],
                 },
                 {"name": "now"},
             ]
@@ -246,13 +246,13 @@ def test_a_choice_of_tools_is_a_mode(choice: Any, config: dict[str, Any]) -> Non
 
 
 def test_a_choice_may_be_narrowed_and_strict_functions_are_validated() -> None:
-    strict = {"type": "function", "function": {**WEATHER["function"], "name": "exact", "strict": True}}  # type: ignore[dict-item]  -- as above
+    strict = {"type": "function", "function": {**WEATHER["function"], "name": "exact", "strict": True}}
     allowed = [{"type": "function", "function": {"name": "exact"}}]
-    narrowed = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": allowed}}
+    narrowed: dict[str, Any] = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": allowed}}
     body = sent(tools=[WEATHER, strict], tool_choice=narrowed)
     assert [each["name"] for each in body["tools"][0]["functionDeclarations"]] == ["exact"]
     assert body["toolConfig"] == {"functionCallingConfig": {"mode": "VALIDATED"}}
-    narrowed["allowed_tools"]["mode"] = "required"  # type: ignore[index]  -- as above
+    narrowed["allowed_tools"]["mode"] = "required"
     config = sent(tools=[WEATHER, strict], tool_choice=narrowed)["toolConfig"]["functionCallingConfig"]
     assert config == {"mode": "ANY", "allowedFunctionNames": ["exact"]}
 
@@ -314,6 +314,7 @@ def test_what_steers_the_model_has_its_own_names() -> None:
         ("gemini-3-pro-preview", "medium", {"thinkingLevel": "HIGH", "includeThoughts": True}),
         ("gemini-3-flash-preview", "minimal", {"thinkingLevel": "MINIMAL", "includeThoughts": True}),
         ("gemini-3.8-flash", "minimal", {"thinkingLevel": "LOW", "includeThoughts": True}),
+        ("gemini-2.5-pro", "max", {"thinkingBudget": 32768, "includeThoughts": True}),
         ("gemini-9", "xhigh", {"thinkingLevel": "HIGH", "includeThoughts": True}),
     ],
 )
@@ -371,7 +372,7 @@ def test_a_schema_goes_in_natively() -> None:
 
 @pytest.mark.parametrize(("schema", "has_native"), [(LONG, True), (LOOP, False)])
 def test_what_the_native_way_cannot_say_is_said_in_words_too(schema: Any, has_native: bool) -> None:
-    request = {"response_format": schema_format(schema)}
+    request: dict[str, Any] = {"response_format": schema_format(schema)}
     body = sent(**request)
     assert ("responseJsonSchema" in body["generationConfig"]) == has_native
     assert body["generationConfig"]["responseMimeType"] == "application/json"

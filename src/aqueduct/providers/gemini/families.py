@@ -38,11 +38,13 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
 def _budgets(none: int, minimal: int, largest: int) -> Thinking:
     budgets = {"none": none, "minimal": minimal, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": largest}
+    budgets["max"] = largest
     return {effort: {"thinkingBudget": budget} for effort, budget in budgets.items()}
 
 
 def _levels(least: str, medium: str = "MEDIUM") -> Thinking:
     levels = {"none": least, "minimal": least, "low": "LOW", "medium": medium, "high": "HIGH", "xhigh": "HIGH"}
+    levels["max"] = "HIGH"
     return {effort: {"thinkingLevel": level} for effort, level in levels.items()}
 
 
