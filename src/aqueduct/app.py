@@ -22,6 +22,7 @@ from aqueduct.config.price_book import PriceBook
 from aqueduct.control.bootstrap import announce, create_first_token
 from aqueduct.control.budget_watch import BudgetWatch
 from aqueduct.control.deliveries import Deliveries
+from aqueduct.control.served import check_credentials
 from aqueduct.control.webhook_addresses import WebhookAddresses
 from aqueduct.control.webhook_sender import WebhookSender
 from aqueduct.control.workspace import Workspace, create_workspace
@@ -57,7 +58,7 @@ from aqueduct.storage.retention import Retention
 from aqueduct.storage.shipper import Shipper
 from aqueduct.storage.spending import read_spending
 from aqueduct.telemetry.metrics import CONFIG_IS_REFUSED
-from aqueduct.upstream.google_signer import GoogleSigner, check_service_account
+from aqueduct.upstream.google_signer import GoogleSigner
 from aqueduct.upstream.options import transport_options
 from aqueduct.upstream.transport import Transport
 
@@ -86,7 +87,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         config = ConfigFile(settings.config_file, environment(), KINDS, events.emit)
         price_book = PriceBook()
         snapshot = await price_book.complete(config.load())
-        _check_credentials(snapshot)
+        check_credentials(snapshot, KINDS)
         http = Transport(transport_options(settings))
         stack.push_async_callback(http.close)
         addresses = WebhookAddresses(settings.webhook_networks, transport_options(settings))
@@ -128,7 +129,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         )
 
         async def swap(changed: Snapshot) -> None:
-            await asyncio.to_thread(_check_credentials, changed)
+            await asyncio.to_thread(check_credentials, changed, KINDS)
             changed = await price_book.complete(changed)
             paths = _local_paths(changed)
             await local.start(paths)
@@ -340,13 +341,6 @@ def _example(snapshot: Snapshot) -> str:
     """Return the name of a model for the first request somebody makes."""
     names = list(snapshot.by_name)
     return LOCAL_ALIAS if LOCAL_ALIAS in names else next(iter(names), "your-model-name")
-
-
-def _check_credentials(snapshot: Snapshot) -> None:
-    """Raise `ConfigurationError` for a provider whose credentials cannot sign."""
-    for provider in {target.provider for model in snapshot.models for target in model.targets}:
-        if KINDS[provider.kind].signer == "google":
-            check_service_account(provider)
 
 
 def _local_paths(snapshot: Snapshot) -> set[str]:

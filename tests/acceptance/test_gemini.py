@@ -1,14 +1,17 @@
 """Gemini and Vertex AI behind the real gateway, as the official OpenAI client sees them."""
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 from joserfc.jwk import RSAKey
 from openai.types.chat import ChatCompletionMessageParam
-from tests.gateway_process import GatewayProcess
+from tests.gateway_process import COMMAND, GatewayProcess
 from tests.recordings import Recorded, exchanges
 from tests.scripted_upstream import ScriptedUpstream, Step, json_reply, raw_stream, reply
 
@@ -190,3 +193,19 @@ def test_plain_completions_are_refused_clearly(client: openai.OpenAI, google: Sc
         client.completions.create(model="gemini", prompt="Once")
     assert refusal.value.param == "model"
     assert google.received == []
+
+
+def test_a_key_that_cannot_sign_is_refused_when_the_config_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "aqueduct.yaml"
+    file.write_text(CONFIG.format(port=1, service_account="/nowhere/key.json"))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AQUEDUCT_")}
+    done = subprocess.run(
+        [COMMAND, "check", "--config", file],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "the provider 'cloud': the credential 'service_account' names a file" in " ".join(done.stderr.split())

@@ -140,11 +140,13 @@ def _endpoint(provider: Provider) -> Origin:
 
 @lru_cache(maxsize=1024)
 def _headers(provider: Provider) -> Headers:
-    headers = [(b"content-type", b"application/json"), (b"accept-encoding", b"identity")]
-    if provider.api_key is not None:
-        headers.append((b"x-goog-api-key", provider.api_key.encode()))
-    headers += [(name.lower().encode(), value.encode()) for name, value in provider.headers]
-    return tuple(headers)
+    return ((b"content-type", b"application/json"), (b"accept-encoding", b"identity"), *key_headers(provider))
+
+
+def key_headers(provider: Provider) -> Headers:
+    """Return the key, where there is one, and the provider's own headers."""
+    key = () if provider.api_key is None else ((b"x-goog-api-key", provider.api_key.encode()),)
+    return (*key, *((name.lower().encode(), value.encode()) for name, value in provider.headers))
 
 
 def _without_fence(choice: Choice) -> Choice:
