@@ -1,5 +1,6 @@
 """What Gemini says beside plain text, in OpenAI's words: plain and streamed alike."""
 
+import contextlib
 import itertools
 import json
 from typing import Any
@@ -330,3 +331,63 @@ def test_a_stream_says_what_the_same_answer_does_plain_and_makes_a_next_turn(
         calls = [part["functionCall"] for turn in contents for part in turn["parts"] if "functionCall" in part]
         assert [(call["name"], call["args"]) for call in calls] == heard.functions
     assert CHAT.dropped(chat(), target()) == ()
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+PLACES = st.sampled_from(
+    [
+        ("candidates",),
+        ("candidates", 0),
+        ("candidates", 0, "index"),
+        ("candidates", 0, "finishReason"),
+        ("candidates", 0, "content"),
+        ("candidates", 0, "content", "parts"),
+        ("candidates", 0, "content", "parts", 0),
+        ("candidates", 0, "content", "parts", 0, "text"),
+        ("candidates", 0, "content", "parts", 0, "thoughtSignature"),
+        ("candidates", 0, "content", "parts", 0, "inlineData"),
+        ("candidates", 0, "content", "parts", 1, "functionCall"),
+        ("candidates", 0, "content", "parts", 1, "functionCall", "args"),
+        ("candidates", 0, "logprobsResult"),
+        ("candidates", 0, "groundingMetadata"),
+        ("candidates", 0, "citationMetadata"),
+        ("promptFeedback",),
+        ("usageMetadata",),
+        ("usageMetadata", "promptTokensDetails"),
+        ("modelVersion",),
+        ("error",),
+    ]
+)
+
+
+@given(place=PLACES, value=JSON_VALUES)
+def test_whatever_an_upstream_sends_is_an_answer_or_a_failure_of_its_own(place: tuple[Any, ...], value: Any) -> None:
+    answer: Any = candidate(HI, {"functionCall": {"name": "now", "args": {}}})
+    answer["usageMetadata"] = {"promptTokenCount": 1}
+    holder = answer
+    for name in place[:-1]:
+        holder = holder[name]
+    holder[place[-1]] = value
+    body = json.dumps(answer).encode()
+    for read in (
+        lambda: CHAT.read_response(chat(), body),
+        lambda: feed(CHAT.stream_reader(chat(stream=True)), [sse(answer)]),
+    ):
+        with contextlib.suppress(UpstreamError):
+            read()
+    assert isinstance(CHAT.read_error(429, (), body), UpstreamRateLimited)
+
+
+@given(data=st.binary(max_size=60))
+def test_whatever_bytes_an_upstream_sends_are_read(data: bytes) -> None:
+    for read in (
+        lambda: CHAT.read_response(chat(), data),
+        lambda: feed(CHAT.stream_reader(chat(stream=True)), [b"data: " + data + b"\n\n"]),
+    ):
+        with contextlib.suppress(UpstreamError):
+            read()
+    CHAT.read_error(500, (), data)

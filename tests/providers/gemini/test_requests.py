@@ -201,14 +201,23 @@ def test_a_result_that_is_an_object_is_given_as_one_and_may_show_an_image() -> N
     assert refused("gemini-2.5-flash", messages=messages) == "messages[2].content[1]"
 
 
-def test_a_result_without_its_call_or_a_call_without_its_arguments_is_refused() -> None:
+def test_a_result_without_its_call_is_refused() -> None:
     stray = [USER, {"role": "tool", "tool_call_id": "gone", "content": "15"}]
     assert refused(messages=stray) == "messages[1].tool_call_id"
+
+
+@pytest.mark.parametrize(("text", "args"), [("", {}), ("{", {"arguments": "{"}), ("[1]", {"arguments": "[1]"})])
+def test_arguments_that_are_no_object_are_kept_in_one(text: str, args: dict[str, Any]) -> None:
     broken = call()
-    broken["function"]["arguments"] = "{"
-    assert refused(messages=called(broken)) == "messages[1].tool_calls[0].function.arguments"
-    broken["function"]["arguments"] = ""
-    assert sent(messages=called(broken))["contents"][1]["parts"][0]["functionCall"]["args"] == {}
+    broken["function"]["arguments"] = text
+    assert sent(messages=called(broken))["contents"][1]["parts"][0]["functionCall"]["args"] == args
+
+
+def test_a_tool_that_failed_says_so() -> None:
+    messages = called(call())
+    messages[-1] |= {"content": '{"why": 1}', "is_error": True}
+    (part,) = sent(messages=messages)["contents"][2]["parts"]
+    assert part["functionResponse"]["response"] == {"error": '{"why": 1}'}
 
 
 def test_the_old_form_of_calls_in_messages_is_taken() -> None:

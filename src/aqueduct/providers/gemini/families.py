@@ -36,16 +36,17 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     sees_results: bool = False
 
 
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
 def _budgets(none: int, minimal: int, largest: int) -> Thinking:
-    budgets = {"none": none, "minimal": minimal, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": largest}
-    budgets["max"] = largest
-    return {effort: {"thinkingBudget": budget} for effort, budget in budgets.items()}
+    budgets = (none, minimal, 1024, 8192, 24_576, largest, largest)
+    return {effort: {"thinkingBudget": budget} for effort, budget in zip(EFFORTS, budgets, strict=True)}
 
 
 def _levels(least: str, medium: str = "MEDIUM") -> Thinking:
-    levels = {"none": least, "minimal": least, "low": "LOW", "medium": medium, "high": "HIGH", "xhigh": "HIGH"}
-    levels["max"] = "HIGH"
-    return {effort: {"thinkingLevel": level} for effort, level in levels.items()}
+    levels = (least, least, "LOW", medium, "HIGH", "HIGH", "HIGH")
+    return {effort: {"thinkingLevel": level} for effort, level in zip(EFFORTS, levels, strict=True)}
 
 
 def _third(thinking: Thinking | None) -> Family:
@@ -54,21 +55,21 @@ def _third(thinking: Thinking | None) -> Family:
     )
 
 
-_FAMILIES: tuple[tuple[re.Pattern[str], Family], ...] = tuple(
-    (re.compile(pattern), family)
-    for pattern, family in (
-        (r"gemini-(?:1|2\.0)\b", Family(has_json_schema=False)),
-        (r"gemini-2\.5-.*(?:image|tts|audio|computer)", Family()),
-        (r"gemini-2\.5-pro\b", Family(thinking=_budgets(128, 1024, 32_768))),
-        (r"gemini-2\.5-flash-lite\b", Family(thinking=_budgets(0, 512, 24_576))),
-        (r"gemini-2\.5\b", Family(thinking=_budgets(0, 1024, 24_576))),
-        (r"gemini-\d.*(?:image|tts|audio)", _third(None)),
-        (r"gemini-3-pro\b", _third(_levels("LOW", "HIGH"))),
-        (r"gemini-3(?:\.1|\.5)?-flash\b", _third(_levels("MINIMAL"))),
-        (r"(?:gemma|learnlm)-", Family()),
-        (r"", _third(_levels("LOW"))),
-    )
-)
+FAMILIES: dict[str, tuple[str, Family]] = {
+    "before Gemini 2.5": (r"gemini-(?:1|2\.0)\b", Family(has_json_schema=False)),
+    "Gemini 2.5, images and speech": (r"gemini-2\.5-.*(?:image|tts|audio|computer)", Family()),
+    "Gemini 2.5 Pro": (r"gemini-2\.5-pro\b", Family(thinking=_budgets(128, 1024, 32_768))),
+    "Gemini 2.5 Flash-Lite": (r"gemini-2\.5-flash-lite\b", Family(thinking=_budgets(0, 512, 24_576))),
+    "Gemini 2.5 Flash": (r"gemini-2\.5\b", Family(thinking=_budgets(0, 1024, 24_576))),
+    "since Gemini 3, images and speech": (r"gemini-\d.*(?:image|tts|audio)", _third(None)),
+    "Gemini 3 Pro": (r"gemini-3-pro\b", _third(_levels("LOW", "HIGH"))),
+    "Gemini 3, 3.1 and 3.5 Flash": (r"gemini-3(?:\.1|\.5)?-flash\b", _third(_levels("MINIMAL"))),
+    "Gemma": (r"(?:gemma|learnlm)-", Family()),
+    "all others": (r"", _third(_levels("LOW"))),
+}
+"""By the name the documentation has for it: the beginning of its models' names, as a pattern; the first that fits."""
+
+_PATTERNS = [(re.compile(pattern), family) for pattern, family in FAMILIES.values()]
 _PREFIX = re.compile(r"(?:.*/)?models/")
 
 
@@ -81,4 +82,4 @@ def upstream_model(request: Request, target: Target) -> str:
 def family_of(model: str) -> Family:
     """Return the family of a model by its name, with or without what stands before it in a path."""
     name = _PREFIX.sub("", model, count=1)
-    return next(family for pattern, family in _FAMILIES if pattern.match(name))
+    return next(family for pattern, family in _PATTERNS if pattern.match(name))

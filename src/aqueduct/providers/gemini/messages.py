@@ -103,7 +103,7 @@ class _Builder:
             for index, call in enumerate(message.get("tool_calls") or ())
         ]
         if call := message.get("function_call"):
-            calls.append(self._function_call(call, None, f"{path}.function_call"))
+            calls.append(self._function_call(call, None))
         if (signature := _signature(message)) and not (calls and "thoughtSignature" in calls[0]):
             holder = parts[-1] if parts else {"text": ""}
             holder["thoughtSignature"] = signature
@@ -115,14 +115,14 @@ class _Builder:
     def _call(self, call: dict[str, Any], path: str) -> Part:
         if call["type"] != "function":
             raise InvalidRequest("This model knows calls of functions only.", param=f"{path}.type")
-        part = self._function_call(call["function"], call["id"], f"{path}.function")
+        part = self._function_call(call["function"], call["id"])
         if signature := _signature(call):
             part["thoughtSignature"] = signature
         return part
 
-    def _function_call(self, function: dict[str, str], call_id: str | None, path: str) -> Part:
+    def _function_call(self, function: dict[str, str], call_id: str | None) -> Part:
         name = function["name"]
-        call: Part = {"name": name, "args": _arguments(function["arguments"], f"{path}.arguments")}
+        call: Part = {"name": name, "args": _arguments(function["arguments"])}
         if call_id is not None:
             self._names[call_id] = name
             if self._family.has_call_ids:
@@ -140,7 +140,8 @@ class _Builder:
             )
         parts = self._parts(message.get("content"), f"{path}.content", texts_only=not self._family.sees_results)
         texts = [part["text"] for part in parts if "text" in part]
-        result: Part = {"name": name, "response": _response("\n".join(texts))}
+        is_error = message.get("is_error") is True
+        result: Part = {"name": name, "response": _response("\n".join(texts), is_error=is_error)}
         if media := [part for part in parts if "text" not in part]:
             result["parts"] = media
         if call_id is not None and self._family.has_call_ids:
@@ -156,23 +157,23 @@ def _signature(holder: dict[str, Any]) -> str | None:
     return found if isinstance(found, str) and _SIGNATURE.fullmatch(found) else None
 
 
-def _arguments(text: str, path: str) -> msgspec.Raw:
-    """Return a call's arguments as the object they are; a model that wrote nothing meant none."""
+def _arguments(text: str) -> Any:
+    """Return a call's arguments as the object they are; what a model wrote instead of one is kept in one."""
     if not text.strip():
-        return msgspec.Raw(b"{}")
+        return {}
+    value = _object(text)
+    return {"arguments": text} if value is None else value
+
+
+def _response(text: str, *, is_error: bool) -> Any:
+    """Return what a function said as an object: itself if it is one, else as Gemini's own `output` or `error`."""
+    value = None if is_error else _object(text)
+    return {"error" if is_error else "output": text} if value is None else value
+
+
+def _object(text: str) -> dict[str, Any] | None:
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidRequest("The arguments of a call must be a JSON object.", param=path)
-    return msgspec.Raw(msgspec.json.encode(value))
-
-
-def _response(text: str) -> Any:
-    """Return what a function said as an object: itself if it is one, else as Gemini's own `output`."""
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        value = None
-    return value if isinstance(value, dict) else {"output": text}
+        return None
+    return value if isinstance(value, dict) else None
