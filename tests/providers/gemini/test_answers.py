@@ -366,7 +366,7 @@ PLACES = st.sampled_from(
 
 @given(place=PLACES, value=JSON_VALUES)
 def test_whatever_an_upstream_sends_is_an_answer_or_a_failure_of_its_own(place: tuple[Any, ...], value: Any) -> None:
-    answer: Any = candidate(HI, {"functionCall": {"name": "now", "args": {}}})
+    answer: Any = candidate({"text": "Hi."}, {"functionCall": {"name": "now", "args": {}}})
     answer["usageMetadata"] = {"promptTokenCount": 1}
     holder = answer
     for name in place[:-1]:

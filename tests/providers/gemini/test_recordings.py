@@ -24,7 +24,7 @@ ANSWERS = exchanges(
 STREAMS = exchanges(
     "gemini", "vertexai", where=lambda each: is_generation(each) and each.status == 200 and each.is_stream
 )
-REQUESTS = exchanges("gemini", "vertexai", where=lambda each: is_generation(each) and each.status == 200)
+CALLS = exchanges("gemini", "vertexai", where=lambda each: b'"functionCall"' in each.body and not each.is_stream)
 
 
 def sdk_response(body: bytes) -> types.GenerateContentResponse:
@@ -104,7 +104,7 @@ def test_a_stream_that_breaks_off_before_its_finish_reason_is_not_whole(
     assert not reader.is_done
 
 
-@pytest.mark.parametrize("exchange", [each for each in ANSWERS if "function" in str(each.id)])
+@pytest.mark.parametrize("exchange", CALLS)
 def test_an_answer_that_is_sent_back_keeps_calls_and_signatures_as_they_came(exchange: Recorded) -> None:
     said = json.loads(exchange.body)["candidates"][0]["content"]["parts"]
     (heard,) = heard_of(CHAT.read_response(chat(), exchange.body).body)
