@@ -23,6 +23,7 @@ from aqueduct.control.bootstrap import announce, create_first_token
 from aqueduct.control.budget_watch import BudgetWatch
 from aqueduct.control.deliveries import Deliveries
 from aqueduct.control.recovery import Recovery
+from aqueduct.control.served import check_credentials
 from aqueduct.control.webhook_addresses import WebhookAddresses
 from aqueduct.control.webhook_sender import WebhookSender
 from aqueduct.control.workspace import Workspace, create_workspace
@@ -54,12 +55,14 @@ from aqueduct.settings import Settings, environment
 from aqueduct.storage.api_tokens import ApiTokenStore
 from aqueduct.storage.capture_retention import CaptureRetention
 from aqueduct.storage.captures import CaptureWriter
+from aqueduct.storage.database import Database
 from aqueduct.storage.events import Events
 from aqueduct.storage.journal import Journal as FileJournal
 from aqueduct.storage.retention import Retention
 from aqueduct.storage.shipper import Shipper
 from aqueduct.storage.spending import read_spending
 from aqueduct.telemetry.metrics import CONFIG_IS_REFUSED
+from aqueduct.upstream.google_signer import GoogleSigner
 from aqueduct.upstream.options import transport_options
 from aqueduct.upstream.transport import Transport
 
@@ -88,6 +91,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         config = ConfigFile(settings.config_file, environment(), KINDS, events.emit)
         price_book = PriceBook()
         snapshot = await price_book.complete(config.load())
+        check_credentials(snapshot, KINDS)
         http = Transport(transport_options(settings))
         stack.push_async_callback(http.close)
         addresses = WebhookAddresses(settings.webhook_networks, transport_options(settings))
@@ -108,7 +112,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         state = State(snapshot)
         client_address = ClientAddress(settings.trusted_proxies)
         authenticator = Authenticator(StoredTokens(workspace), workspace.revision, client_address)
-        opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}))
+        signers = {"google": GoogleSigner(http)}
+        opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}, signers))
         pipeline = Pipeline(
             state,
             authenticator,
@@ -130,6 +135,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         )
 
         async def swap(changed: Snapshot) -> None:
+            await asyncio.to_thread(check_credentials, changed, KINDS)
             changed = await price_book.complete(changed)
             paths = _local_paths(changed)
             await local.start(paths)
@@ -137,14 +143,21 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             await local.retire(paths)
 
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
-        background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run()]
-        background.append(BudgetWatch(workspace.database, events.emit).run())
-        background += [capture_writer.run(), CaptureRetention(workspace.database).run()]
-        if isinstance(counters.counters, ValkeyCounters):
-            background.append(Recovery(workspace.database, counters.counters).run())
-        if settings.retention_days is not None:
-            background.append(Retention(workspace.database, settings.retention_days).run())
+        background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run(), capture_writer.run()]
+        background += _watches(workspace.database, settings, counters, events)
         await _run(server, listener, background)
+
+
+def _watches(
+    database: Database, settings: Settings, counters: GuardedCounters, events: Events
+) -> list[Coroutine[Any, Any, None]]:
+    """Return what looks at the database every now and then."""
+    watches = [BudgetWatch(database, events.emit).run(), CaptureRetention(database).run()]
+    if isinstance(counters.counters, ValkeyCounters):
+        watches.append(Recovery(database, counters.counters).run())
+    if settings.retention_days is not None:
+        watches.append(Retention(database, settings.retention_days).run())
+    return watches
 
 
 async def _run(

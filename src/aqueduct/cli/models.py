@@ -12,7 +12,7 @@ from rich.table import Table
 
 from aqueduct.cli.session import note, settings_for, show
 from aqueduct.config.file import ConfigFile
-from aqueduct.control.served import list_served, probe
+from aqueduct.control.served import check_credentials, list_served, probe
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.local import weights
 from aqueduct.providers.registry import KINDS
@@ -29,6 +29,7 @@ def check(config: ConfigOption = None) -> None:
     """Check settings and config, and print what would be served, secrets masked."""
     settings = settings_for(config_file=config)
     snapshot = _load(settings)
+    check_credentials(snapshot, KINDS)
     table = Table("model", "aliases", "target", "address", "credential")
     for served in list_served(snapshot):
         table.add_row(served.model, ", ".join(served.aliases), served.target.name, served.address, served.credential)

@@ -10,6 +10,7 @@ from aqueduct.domain.model import Provider, Target
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import UpstreamError
 from aqueduct.providers.registry import Kind
+from aqueduct.upstream.google_signer import check_service_account
 from aqueduct.upstream.transport import Transport
 
 _PROBE_TIMEOUTS = Timeouts(connect_seconds=5.0, first_byte_seconds=10.0, idle_seconds=10.0, total_seconds=15.0)
@@ -37,6 +38,13 @@ def list_served(snapshot: Snapshot) -> Iterator[ServedTarget]:
                 address=_address(target),
                 credential=mask(target.provider.api_key),
             )
+
+
+def check_credentials(snapshot: Snapshot, kinds: Mapping[str, Kind]) -> None:
+    """Raise `ConfigurationError` for a provider that could not sign a request with the credentials it was given."""
+    for provider in {target.provider for model in snapshot.models for target in model.targets}:
+        if kinds[provider.kind].signer == "google":
+            check_service_account(provider)
 
 
 def mask(secret: str | None) -> str:

@@ -21,5 +21,12 @@ def anthropic_headers(provider: Provider) -> Headers:
     return (*key, version, *_own_headers(provider))
 
 
+@lru_cache(maxsize=1024)
+def gemini_headers(provider: Provider) -> Headers:
+    """Return Google's key, where there is one, and the provider's own headers."""
+    key = () if provider.api_key is None else ((b"x-goog-api-key", provider.api_key.encode()),)
+    return (*key, *_own_headers(provider))
+
+
 def _own_headers(provider: Provider) -> Headers:
     return tuple((name.lower().encode(), value.encode()) for name, value in provider.headers)

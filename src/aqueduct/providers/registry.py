@@ -7,8 +7,9 @@ import msgspec
 from aqueduct.domain.http import Headers
 from aqueduct.domain.model import Provider, StructuredOutput
 from aqueduct.providers.anthropic.operation import AnthropicChat
-from aqueduct.providers.authentication import anthropic_headers, bearer_headers
+from aqueduct.providers.authentication import anthropic_headers, bearer_headers, gemini_headers
 from aqueduct.providers.base import Adapter
+from aqueduct.providers.gemini.adapter import GeminiOperation, VertexOperation
 from aqueduct.providers.local import LocalOperation
 from aqueduct.providers.openai import OpenAIOperation
 
@@ -44,5 +45,18 @@ KINDS: dict[str, Kind] = {
         headers=anthropic_headers,
     ),
     "local": Kind(adapter=_LOCAL, needs_base_url=False),
+    "gemini": Kind(
+        adapter={"chat": GeminiOperation()},
+        default_base_url="https://generativelanguage.googleapis.com/v1beta",
+        headers=gemini_headers,
+    ),
+    "vertex": Kind(
+        adapter={"chat": VertexOperation()},
+        default_base_url="https://aiplatform.googleapis.com/v1beta1",
+        options={"project": None, "location": "global"},
+        credentials=frozenset({"service_account"}),
+        signer="google",
+        headers=gemini_headers,
+    ),
 }
 """By the name that `kind` has in the config."""

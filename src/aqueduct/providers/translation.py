@@ -127,12 +127,14 @@ class TranslatedReader(ABC):
         self._emit(self._chunks.delta({"role": "assistant", "content": ""}, index))
         return choice
 
-    def _text(self, text: str, index: int = 0) -> None:
-        """The model wrote text."""
+    def _text(self, text: str, index: int = 0, logprobs: Any = None) -> None:
+        """The model wrote text; `logprobs` are those of its tokens, in OpenAI's form."""
         if text:
             self._choice(index).text.append(text)
             self._has_content = True
-            self._emit(self._chunks.content(text, index))
+            chunks = self._chunks
+            delta = chunks.delta({"content": text}, index, logprobs) if logprobs else chunks.content(text, index)
+            self._emit(delta)
 
     def _reasoning(self, text: str, index: int = 0) -> None:
         """The model reasoned."""

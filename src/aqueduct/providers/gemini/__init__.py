@@ -1,0 +1,1 @@
+"""Gemini's own protocol, `generateContent`, at its own API and on Vertex AI."""
