@@ -9,11 +9,13 @@ from tests.scripted_upstream import ScriptedUpstream
 
 UPSTREAM_KEY = "sk-upstream-0123456789abcdef"
 
+# Without breakers: what one test's upstream did must not be held against the next one's. Those that are about health
+# (test_routing*.py) start gateways of their own.
 CONFIG = """
 providers:
-  - {{name: lab, kind: openai, base_url: "{lab}", api_key: {key}}}
-  - {{name: spare, kind: openai, base_url: "{spare}", api_key: {key}}}
-  - {{name: nowhere, kind: openai, base_url: "http://127.0.0.1:{closed_port}/v1"}}
+  - {{name: lab, kind: openai, base_url: "{lab}", api_key: {key}, breaker: false}}
+  - {{name: spare, kind: openai, base_url: "{spare}", api_key: {key}, breaker: false}}
+  - {{name: nowhere, kind: openai, base_url: "http://127.0.0.1:{closed_port}/v1", breaker: false}}
 models:
   - name: one
     aliases: [uno, org/one]
