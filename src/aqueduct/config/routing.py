@@ -32,7 +32,7 @@ def compile_routing(node: ModelNode) -> Routing:
     hedge = None
     if node.hedge is not None:
         hedge = Hedge(after_seconds=None if node.hedge.after == "p95" else node.hedge.after)
-    return Routing(
+    routing = Routing(
         strategy=node.strategy,
         sticky=node.sticky,
         fallbacks=tuple(node.fallbacks),
@@ -42,6 +42,7 @@ def compile_routing(node: ModelNode) -> Routing:
         queue_seconds=node.queue,
         hedge=hedge,
     )
+    return routing.compiled()
 
 
 def check_fallbacks(models: Sequence[Model], by_name: Mapping[str, Model], source: Source) -> None:

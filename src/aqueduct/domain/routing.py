@@ -70,7 +70,17 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     queue_seconds: float = 5.0
     hedge: Hedge | None = None
 
+    takes_first: bool = True
+    """Whether nothing but its health decides that the first target is asked first; set by `compiled`."""
+
     def fallbacks_of(self, kind: FallbackKind) -> tuple[str, ...]:
         """Return the names of the models to ask for a reason."""
         names: tuple[str, ...] = getattr(self, kind.value)
         return names
+
+    def compiled(self) -> "Routing":
+        """Return the same, having found out once whether there is anything to decide."""
+        is_plain = self.strategy is Strategy.PRIORITY and self.sticky is None
+        return msgspec.structs.replace(
+            self, takes_first=is_plain and self.hedge is None and self.deadline_seconds is None
+        )

@@ -95,7 +95,7 @@ class Entry:
     def begin_attempt(self, target: Target, request: Request) -> Attempt:
         """Start the record of one call to `target`."""
         attempt = Attempt(target, request)
-        if self.traffic is not None and self.traits is not None:
+        if self.traffic is not None:
             attempt.flight = self.traffic.begin(target, self.traits, is_stream=request.is_stream)
         self.attempts.append(attempt)
         return attempt

@@ -59,22 +59,16 @@ class Attempt:
             self.record.error = error.code
         if isinstance(error, UpstreamRejected):
             conceal(error.rejection, self.target.provider.confidential)
-        if self.flight is not None:
-            self._land(self.flight, error)
+        flight, self.flight = self.flight, None
+        if flight is not None:
+            is_whole = self.answer is not None or (self.reader is not None and self.reader.is_done)
+            flight.end(error, self.record.units, is_whole=is_whole)
         self.record.total_ms = (time.perf_counter() - self._started) * 1000
 
     def note_content(self) -> None:
         """The first content of a stream is there."""
         if self.flight is not None:
             self.flight.note_content()
-
-    def _land(self, flight: Flight, error: UpstreamError | None) -> None:
-        """Tell routing how it went, once."""
-        self.flight = None
-        units = self.record.units
-        tokens_used = units["input_tokens"] + units.get("output_tokens", 0) if "input_tokens" in units else None
-        is_whole = self.answer is not None or (self.reader is not None and self.reader.is_done)
-        flight.end(error, is_whole=is_whole, tokens_used=tokens_used)
 
     def uncounted_text(self) -> tuple[str, str] | None:
         """Return the input and output texts to count, or None if usage was reported or there was none.

@@ -18,7 +18,6 @@ from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.routing.traffic import Traffic
-from aqueduct.gateway.routing.traits import Traits
 from aqueduct.gateway.routing.waiting import wait_for_room
 from aqueduct.gateway.routing.walk import Ask, Walk
 from aqueduct.wire.request import Request
@@ -50,35 +49,53 @@ class Router:
             await self._checked.check_schema(request.schema)
             opener = self._checked
         traffic = entry.traffic = self._traffic
-        traits = entry.traits = Traits(request, entry.principal.id, entry.call.started_at)
-        walk = Walk(model, traits, traffic, snapshot.by_name.get)
-        while (step := walk.next(traffic.now())) is not None:
+        traffic.budget(model.name).requests += 1
+        first = model.targets[0]
+        if not (model.routing.takes_first and first.context_window is None and traffic.state(first).is_free):
+            return await self._walk(opener, Walk(model, request, entry, traffic, snapshot), entry)
+        # Nothing is to be decided, as for nearly every request: what decides is made only when this one fails.
+        try:
+            exchange = await opener.open(request, first, entry)
+        except (UpstreamError, InvalidRequest) as error:
+            walk = Walk(model, request, entry, traffic, snapshot)
+            walk.begin_with(first, error)
+            if entry.call.is_committed:
+                raise walk.failure(traffic.now()) from None
+        else:
+            if first.model == WILDCARD:
+                await self._price(exchange, request.model, entry)
+            return exchange
+        return await self._walk(opener, walk, entry)
+
+    async def _walk(self, opener: Opener | CheckedOpener, walk: Walk, entry: Entry) -> Exchange:
+        """Ask one target after another, as the walk says."""
+        now = self._traffic.now
+        while (step := walk.next(now())) is not None:
             if not isinstance(step, Ask):
                 await (wait_for_room(step.full, step.seconds) if step.full else asyncio.sleep(step.seconds))
                 continue
             target = step.target
-            asked = request if step.model is model else request.with_fields(model=step.model.name)
             try:
                 if walk.deadline_at is None:
-                    exchange = await opener.open(asked, target, entry)
+                    exchange = await opener.open(step.request, target, entry)
                 else:
-                    exchange = await _within(walk.deadline_at - traffic.now(), opener, asked, target, entry)
+                    exchange = await _within(walk.deadline_at - now(), opener, step.request, target, entry)
             except (UpstreamError, InvalidRequest) as error:
                 walk.note(target, error)
             else:
                 if target.model == WILDCARD:
-                    await self._price(exchange, asked.model, entry)
+                    await self._price(exchange, step.request.model, entry)
                 return exchange
             if entry.call.is_committed:
-                raise walk.failure(traffic.now())
-        self._tell(model, walk)
-        raise walk.failure(traffic.now())
+                raise walk.failure(now())
+        self._tell(walk)
+        raise walk.failure(now())
 
-    def _tell(self, model: Model, walk: Walk) -> None:
+    def _tell(self, walk: Walk) -> None:
         """Tell that targets are down which did not answer however often they were asked."""
         for target, error in walk.unanswered.items():
-            event = target_down_event(target.name, target.provider.name, model.name, code=error.code, now=time.time())
-            self._emit(event)
+            name, provider = target.name, target.provider.name
+            self._emit(target_down_event(name, provider, walk.model.name, code=error.code, now=time.time()))
 
     async def _price(self, exchange: Exchange, model: str, entry: Entry) -> None:
         """Find out what a model costs that only the request named, once an upstream has shown that it knows it."""

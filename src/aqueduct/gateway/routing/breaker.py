@@ -8,8 +8,8 @@ import enum
 from aqueduct.domain.routing import BreakerRules
 from aqueduct.gateway.routing.policy import Symptom
 
-WINDOW_SECONDS = 15.0
-"""The share of failures is that of this window and the one before it."""
+WINDOW_SECONDS = 30.0
+"""How long the requests are counted of which a share of failures is taken."""
 LEAST_REQUESTS = 20
 """Of fewer requests no share is taken."""
 
@@ -32,28 +32,38 @@ class BreakerState(enum.Enum):
 class Breaker:
     """The health of one target, as its own answers show it."""
 
-    __slots__ = ("_counts", "_failures", "_openings", "_probes", "_rules", "_window_began_at", "open_until", "reason")
+    __slots__ = (
+        "_failures",
+        "_openings",
+        "_probes",
+        "_rules",
+        "_successes",
+        "_window_began_at",
+        "_window_failures",
+        "_window_successes",
+        "is_closed",
+        "open_until",
+        "reason",
+    )
 
     def __init__(self, rules: BreakerRules) -> None:
         self._rules = rules
         self._failures = 0
         self._openings = 0
         self._probes = 0
-        self._window_began_at = 0.0
-        self._counts = [0, 0, 0, 0]
-        """Requests and failures of this window, then of the one before it."""
+        self._successes = 0
+        self._window_began_at = float("-inf")
+        self._window_successes = 0
+        self._window_failures = 0
         self.reason = Symptom.NONE
         """Why it is open; `NONE` while it is closed."""
-        self.open_until = 0.0
-
-    @property
-    def is_closed(self) -> bool:
+        self.is_closed = True
         """Whether nothing stands in the way of a request."""
-        return self.reason is Symptom.NONE
+        self.open_until = 0.0
 
     def state(self, now: float) -> BreakerState:
         """Return its state; a limit that has passed is none any more."""
-        if self.reason is Symptom.NONE or (self.reason is Symptom.RATE_LIMIT and now >= self.open_until):
+        if self.is_closed or (self.reason is Symptom.RATE_LIMIT and now >= self.open_until):
             return BreakerState.CLOSED
         return BreakerState.OPEN if now < self.open_until else BreakerState.HALF_OPEN
 
@@ -64,7 +74,7 @@ class Breaker:
 
     def begin(self, now: float) -> bool:
         """Let a request through; return whether it is a probe, whose end is to be told."""
-        if self.reason is Symptom.NONE:
+        if self.is_closed:
             return False
         state = self.state(now)
         if state is BreakerState.CLOSED:
@@ -80,11 +90,10 @@ class Breaker:
         if is_alive:
             self._close()
 
-    def succeed(self, now: float) -> None:
+    def succeed(self) -> None:
         """A request was answered whole."""
         self._failures = 0
-        self._turn_window(now)
-        self._counts[0] += 1
+        self._successes += 1
 
     def fail(self, symptom: Symptom, now: float, retry_after_seconds: float | None = None) -> bool:
         """A request failed; return whether that has opened the breaker, or keeps it open for longer."""
@@ -92,9 +101,7 @@ class Breaker:
             return False
         if symptom is Symptom.FAILURE:
             self._failures += 1
-            self._turn_window(now)
-            self._counts[0] += 1
-            self._counts[1] += 1
+            self._note_failure(now)
             if not self._is_failing() and not retry_after_seconds:
                 return False
         seconds = self._cooling_seconds(symptom, retry_after_seconds)
@@ -104,16 +111,17 @@ class Breaker:
         self._openings += is_longer
         self.open_until = max(self.open_until, now + seconds)
         self.reason = Symptom.RATE_LIMIT if symptom is Symptom.FAILURE and not self._is_failing() else symptom
+        self.is_closed = False
         return True
 
     def open_from_afar(self, reason: Symptom, until: float) -> None:
         """Another gateway found the target failing."""
-        if self._rules.is_enabled and self.reason is Symptom.NONE:
-            self.reason, self.open_until = reason, until
+        if self._rules.is_enabled and self.is_closed:
+            self.reason, self.open_until, self.is_closed = reason, until, False
 
     def close_from_afar(self) -> None:
         """A check, or another gateway, found the target well again."""
-        if self.reason is not Symptom.NONE:
+        if not self.is_closed:
             self._close()
 
     def _cooling_seconds(self, symptom: Symptom, retry_after_seconds: float | None) -> float:
@@ -130,20 +138,21 @@ class Breaker:
         # A failed probe is enough: it was the one request that was to show better.
         if self._failures >= self._rules.failures or self.reason in (Symptom.FAILURE, Symptom.REFUSAL):
             return True
-        requests = self._counts[0] + self._counts[2]
-        return requests >= LEAST_REQUESTS and self._counts[1] + self._counts[3] >= self._rules.error_rate * requests
+        failures = self._window_failures
+        requests = self._successes - self._window_successes + failures
+        return requests >= LEAST_REQUESTS and failures >= self._rules.error_rate * requests
 
-    def _turn_window(self, now: float) -> None:
-        age = now - self._window_began_at
-        if age >= WINDOW_SECONDS:
-            counts = self._counts
-            self._counts = [0, 0, counts[0], counts[1]] if age < 2 * WINDOW_SECONDS else [0, 0, 0, 0]
-            self._window_began_at = now
+    def _note_failure(self, now: float) -> None:
+        """Count within a window that begins with a failure: then a success costs no look at the clock."""
+        if now - self._window_began_at >= WINDOW_SECONDS:
+            self._window_began_at, self._window_successes, self._window_failures = now, self._successes, 0
+        self._window_failures += 1
 
     def _close(self) -> None:
         if self.reason is not Symptom.RATE_LIMIT:
             self._openings = 0
             self._failures = 0
-            self._counts = [0, 0, 0, 0]
+            self._window_began_at = float("-inf")
         self.reason = Symptom.NONE
+        self.is_closed = True
         self.open_until = 0.0

@@ -11,17 +11,15 @@ _MOST = 100.0
 class RetryBudget:
     """What one model may spend on asking again, hedging included."""
 
-    __slots__ = ("_earned", "_refilled_at", "_reserve")
+    __slots__ = ("_earned", "_refilled_at", "_reserve", "_seen", "requests")
 
     def __init__(self, now: float) -> None:
+        self.requests = 0
+        """How many requests came; counted by whoever takes them, since each does."""
+        self._seen = 0
         self._earned = 0.0
         self._reserve = RESERVE
         self._refilled_at = now
-
-    def earn(self) -> None:
-        """A request came."""
-        earned = self._earned + EXTRA_LOAD
-        self._earned = min(_MOST, earned)
 
     def has_room(self, now: float) -> bool:
         """Whether one more attempt could be paid for."""
@@ -40,5 +38,7 @@ class RetryBudget:
         return False
 
     def _refill(self, now: float) -> None:
+        self._earned = min(_MOST, self._earned + (self.requests - self._seen) * EXTRA_LOAD)
+        self._seen = self.requests
         self._reserve = min(RESERVE, self._reserve + (now - self._refilled_at) * RESERVE_PER_SECOND)
         self._refilled_at = now

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 from aqueduct.domain.model import Target
 from aqueduct.domain.routing import TargetLimits
+from aqueduct.domain.usage import Units
 from aqueduct.errors import UpstreamError
 from aqueduct.gateway.routing.breaker import Breaker
 from aqueduct.gateway.routing.latency import Latency
@@ -57,6 +58,11 @@ class TargetState:
         self.waiting: deque[Waiter] = deque()
         """Who waits for a place in flight, in order."""
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing stands in the way of a request, now or at any time."""
+        return self.breaker.is_closed and self.limits is None
+
     def latency(self, *, is_stream: bool) -> Latency:
         """Return the pace of a kind of answer."""
         return self.first_content if is_stream else self.whole
@@ -83,9 +89,8 @@ class TargetState:
             return max(breaker.open_until - now, self.room_wait(breaker.open_until, traits))
         return self.room_wait(now, traits)
 
-    def leave(self) -> None:
-        """A request is over: whoever waits longest may go on."""
-        self.in_flight -= 1
+    def call_next(self) -> None:
+        """A place is free: whoever waits longest may go on."""
         while self.waiting:
             waiter = self.waiting.popleft()
             if not waiter.done():
@@ -98,16 +103,20 @@ class Flight:
 
     __slots__ = ("_began_at", "_is_probe", "_is_stream", "_slot", "_state", "_traffic")
 
-    def __init__(self, traffic: "Traffic", state: TargetState, slot: Slot | None, *, is_stream: bool) -> None:
+    def __init__(self, traffic: "Traffic", state: TargetState, traits: Traits | None, is_stream: bool) -> None:
         now = traffic.now()
         self._traffic = traffic
         self._state = state
         self._is_stream = is_stream
-        self._slot = slot
+        self._slot: Slot | None = None
         self._began_at = now
-        self._is_probe = state.breaker.begin(now)
+        self._is_probe = False
         state.in_flight += 1
         state.requests += 1
+        if not state.is_free:
+            self._is_probe = state.breaker.begin(now)
+            if state.quota is not None and traits is not None:
+                self._slot = state.quota.take(now, traits.tokens_used)
 
     def note_content(self) -> None:
         """The stream's first content is there."""
@@ -116,20 +125,22 @@ class Flight:
         if self._is_probe:
             self._end_probe(is_alive=True)
 
-    def end(self, error: UpstreamError | None, *, is_whole: bool, tokens_used: int | None) -> None:
+    def end(self, error: UpstreamError | None, units: Units, *, is_whole: bool) -> None:
         """It is over: it failed, was answered whole, or was given up, which says nothing of the target."""
         state, now = self._state, self._traffic.now()
+        state.in_flight -= 1
         if error is not None:
             self._fail(error, now)
         elif is_whole:
-            state.breaker.succeed(now)
+            state.breaker.succeed()
             if not self._is_stream:
                 state.whole.add(now - self._began_at, now)
         if self._is_probe:
             self._end_probe(is_alive=error is None and is_whole)
-        if self._slot is not None and state.quota is not None and tokens_used is not None:
-            state.quota.settle(self._slot, tokens_used, now)
-        state.leave()
+        if self._slot is not None and state.quota is not None and "input_tokens" in units:
+            state.quota.settle(self._slot, units["input_tokens"] + units.get("output_tokens", 0), now)
+        if state.waiting:
+            state.call_next()
 
     def _fail(self, error: UpstreamError, now: float) -> None:
         state, symptom = self._state, reaction_to(error).symptom
@@ -180,11 +191,9 @@ class Traffic:
             found = self._budgets[model] = RetryBudget(self.now())
         return found
 
-    def begin(self, target: Target, traits: Traits, *, is_stream: bool) -> Flight:
+    def begin(self, target: Target, traits: Traits | None, *, is_stream: bool) -> Flight:
         """A call to a target begins."""
-        state = self.state(target)
-        slot = None if state.quota is None else state.quota.take(self.now(), traits.tokens_used)
-        return Flight(self, state, slot, is_stream=is_stream)
+        return Flight(self, self._by_target.get(target) or self._learn(target), traits, is_stream)
 
     def retain(self, targets: Iterable[Target]) -> None:
         """Forget every target but these: what is served has changed. What is in flight ends where it began."""

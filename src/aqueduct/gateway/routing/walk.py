@@ -4,11 +4,12 @@ Every target is asked once before any is asked again, so that a failover costs n
 pause with jitter. What was asked first is free; all that follows is paid for by the model's retry budget.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from aqueduct.domain.model import Model, Target
 from aqueduct.domain.routing import FallbackKind
+from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import (
     AllTargetsFailed,
     InvalidRequest,
@@ -19,11 +20,13 @@ from aqueduct.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from aqueduct.gateway.account import Entry
 from aqueduct.gateway.routing.context_window import is_clearly_over
 from aqueduct.gateway.routing.policy import fallback_kind, reaction_to
 from aqueduct.gateway.routing.strategies import order_targets
 from aqueduct.gateway.routing.traffic import TargetState, Traffic
 from aqueduct.gateway.routing.traits import Traits
+from aqueduct.wire.request import Request
 
 ROUNDS = 3
 BACKOFF_SECONDS = 0.25
@@ -35,10 +38,10 @@ _SHORTEST_SECONDS = 0.001
 
 
 class Ask(NamedTuple):
-    """Ask this target now, on behalf of this model."""
+    """Send this request to this target now."""
 
     target: Target
-    model: Model
+    request: Request
 
 
 class Wait(NamedTuple):
@@ -51,10 +54,11 @@ class Wait(NamedTuple):
 class _Stage:
     """One model's targets: which are left to ask, and which of them were in this round."""
 
-    __slots__ = ("asked", "failed_names", "left", "model", "round")
+    __slots__ = ("asked", "failed_names", "left", "model", "request", "round")
 
-    def __init__(self, model: Model, traits: Traits, traffic: Traffic) -> None:
+    def __init__(self, model: Model, request: Request, traits: Traits, traffic: Traffic) -> None:
         self.model = model
+        self.request = request
         self.left = [
             target
             for target in order_targets(model, traits, traffic)
@@ -73,20 +77,17 @@ class _Stage:
 class Walk:
     """Decides, one step at a time, what to do for one request."""
 
-    def __init__(
-        self,
-        model: Model,
-        traits: Traits,
-        traffic: Traffic,
-        resolve: Callable[[str], Model | None],
-    ) -> None:
+    def __init__(self, model: Model, request: Request, entry: Entry, traffic: Traffic, snapshot: Snapshot) -> None:
+        traits = entry.traits = Traits(request, entry.principal.id, entry.call.started_at)
+        self.model = model
+        self._request = request
         self._traits = traits
         self._traffic = traffic
-        self._resolve = resolve
+        self._snapshot = snapshot
         self.deadline_at: float | None = None
         """When all attempts together have had their time; None: each has its own."""
         self._budget = traffic.budget(model.name)
-        self._stage = _Stage(model, traits, traffic)
+        self._stage = _Stage(model, request, traits, traffic)
         self._stages = [self._stage]
         self._queue_until: float | None = None
         self._is_paid = True
@@ -94,7 +95,6 @@ class Walk:
         self._refusal: RequestError | None = None
         self.unanswered: dict[Target, UpstreamError] = {}
         """The targets that could not be reached or were too slow at their last attempt."""
-        self._budget.earn()
         if model.routing.deadline_seconds is not None:
             self.deadline_at = traffic.now() + model.routing.deadline_seconds
 
@@ -121,7 +121,13 @@ class Walk:
         if self._is_past(now) or not self._pay(now):
             return None
         stage.asked.append(target)
-        return Ask(target, stage.model)
+        return Ask(target, stage.request)
+
+    def begin_with(self, target: Target, error: UpstreamError | InvalidRequest) -> None:
+        """Begin where the first target has been asked already, and failed."""
+        self._stage.asked.append(target)
+        self._is_paid = False
+        self.note(target, error)
 
     def note(self, target: Target, error: UpstreamError | InvalidRequest) -> None:
         """Remember a failure: an upstream's, or that the target cannot carry the request."""
@@ -161,7 +167,7 @@ class Walk:
         if target is None or not self._budget.spend(now):
             return None
         stage.asked.append(target)
-        return Ask(target, stage.model)
+        return Ask(target, stage.request)
 
     def _pick(self, stage: _Stage, now: float) -> Target | None:
         """Return the first target that may be asked; other keys of one that failed come after everything else."""
@@ -214,9 +220,10 @@ class Walk:
         known = {stage.model.name for stage in self._stages}
         for stage in reversed(self._stages):
             for name in stage.model.routing.fallbacks_of(kind):
-                model = self._resolve(name)
+                model = self._snapshot.by_name.get(name)
                 if model is not None and model.name not in known:
-                    self._stage = _Stage(model, self._traits, self._traffic)
+                    request = self._request.with_fields(model=name)
+                    self._stage = _Stage(model, request, self._traits, self._traffic)
                     self._stages.append(self._stage)
                     return True
         return False

@@ -155,7 +155,7 @@ def target(name: str, **members: Any) -> Target:
 
 def model(*targets: Target, name: str = "m", **routing: Any) -> Model:
     """Return a model."""
-    return Model(name=name, targets=targets, routing=Routing(**routing))
+    return Model(name=name, targets=targets, routing=Routing(**routing).compiled())
 
 
 def chat(text: str = "Hello", members: bytes = b"") -> Request:

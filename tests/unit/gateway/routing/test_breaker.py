@@ -22,7 +22,7 @@ def test_opens_after_so_many_failures_in_a_row_and_no_sooner() -> None:
     for _ in range(5):
         for _ in range(RULES.failures - 1):
             assert not breaker.fail(Symptom.FAILURE, 0.0)
-        breaker.succeed(0.0)
+        breaker.succeed()
     assert breaker.is_ready(0.0)
     assert [breaker.fail(Symptom.FAILURE, 0.0) for _ in range(3)] == [False, False, True]
     assert not breaker.is_ready(9.9)
@@ -32,18 +32,18 @@ def test_opens_on_the_share_of_failures_of_enough_requests() -> None:
     breaker = Breaker(RULES)
     told = []
     for _ in range(LEAST_REQUESTS):
-        breaker.succeed(1.0)
+        breaker.succeed()
         told.append(breaker.fail(Symptom.FAILURE, 1.0))
-    assert told.index(True) == LEAST_REQUESTS // 2 - 1
+    assert told.index(True) == LEAST_REQUESTS // 2  # what went well before the first failure does not count
 
 
 def test_failures_of_long_ago_do_not_count_for_the_share() -> None:
     breaker = Breaker(RULES)
     for _ in range(LEAST_REQUESTS // 2 - 1):
-        breaker.succeed(0.0)
+        breaker.succeed()
         breaker.fail(Symptom.FAILURE, 0.0)
     later = 3 * WINDOW_SECONDS
-    breaker.succeed(later)
+    breaker.succeed()
     assert not breaker.fail(Symptom.FAILURE, later)
     assert breaker.is_closed
 
