@@ -29,6 +29,7 @@ from aqueduct.counters.guard import GuardedCounters
 from aqueduct.counters.memory import MemoryCounters
 from aqueduct.counters.valkey import ValkeyCounters
 from aqueduct.domain.budget import Budget
+from aqueduct.domain.health import TargetHealth
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import ConfigurationError, CountersUnavailable, TokenCheckUnavailable
@@ -43,6 +44,9 @@ from aqueduct.gateway.endpoints import Endpoints
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.pipeline import Pipeline, PipelineLimits
 from aqueduct.gateway.route import Router
+from aqueduct.gateway.routing.checks import HealthChecks
+from aqueduct.gateway.routing.traffic import Traffic
+from aqueduct.gateway.routing.view import StateTeller, list_health
 from aqueduct.gateway.schema.checker import SchemaChecker
 from aqueduct.gateway.state import State
 from aqueduct.gateway.target_caller import TargetCaller
@@ -65,6 +69,8 @@ _LAST_WORDS_SECONDS = 5.0
 _BACKLOG = 4096
 _COLLECT_AFTER = 20_000
 _MAX_ADMIN_BODY_BYTES = 4 * 1024 * 1024
+
+ListHealth = Callable[[], Iterable[TargetHealth]]
 
 logger = structlog.get_logger(__name__)
 
@@ -104,6 +110,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         client_address = ClientAddress(settings.trusted_proxies)
         authenticator = Authenticator(StoredTokens(workspace), workspace.revision, client_address)
         opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}))
+        traffic = Traffic()
+        traffic.listeners.append(StateTeller(events.emit))
         pipeline = Pipeline(
             state,
             authenticator,
@@ -113,11 +121,11 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
                 queue_seconds=settings.queue_seconds,
                 are_budgets_open=settings.budgets_without_counters == "open",
             ),
-            Router(opener, CheckedOpener(opener, checker), price_book, events.emit),
+            Router(opener, CheckedOpener(opener, checker), price_book, events.emit, traffic),
             journal if settings.unaccounted == "refuse" else BestEffortJournal(journal),
             PipelineLimits(settings.max_body_bytes, settings.max_in_flight_bytes, settings.keepalive_interval_seconds),
         )
-        admin = AdminApplication(workspace, authenticator)
+        admin = AdminApplication(workspace, authenticator, lambda: list_health(state.snapshot, traffic))
         max_body_bytes = min(settings.max_body_bytes, _MAX_ADMIN_BODY_BYTES)
         endpoints = Endpoints(pipeline, state, AsgiEndpoint(admin, state, client_address, max_body_bytes))
         server = GatewayServer(
@@ -129,10 +137,12 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             paths = _local_paths(changed)
             await local.start(paths)
             state.swap(changed)
+            traffic.retain(target for model in changed.models for target in model.targets)
             await local.retire(paths)
 
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
         background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run()]
+        background.append(HealthChecks(lambda: state.snapshot, traffic, http).run())
         background.append(BudgetWatch(workspace.database, events.emit).run())
         if settings.retention_days is not None:
             background.append(Retention(workspace.database, settings.retention_days).run())
@@ -189,9 +199,10 @@ class StoredSpending:
 class AdminApplication:
     """The admin API, imported when it is first asked for, in a thread: FastAPI is most of a second and 30 MB."""
 
-    def __init__(self, workspace: Workspace, authenticator: Authenticator) -> None:
+    def __init__(self, workspace: Workspace, authenticator: Authenticator, health: ListHealth) -> None:
         self._workspace = workspace
         self._authenticator = authenticator
+        self._health = health
         self._building: asyncio.Future[Application] | None = None
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -204,7 +215,7 @@ class AdminApplication:
     def _build(self) -> Application:
         from aqueduct.admin_api.application import build_application  # noqa: PLC0415 -- heavy, see above
 
-        return build_application(self._workspace.registry, self._authenticate)
+        return build_application(self._workspace.registry, self._authenticate, self._health)
 
     async def _authenticate(self, scope: MutableMapping[str, Any]) -> Principal:
         return await self._authenticator.authenticate(scope[CALL])

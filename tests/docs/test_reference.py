@@ -150,6 +150,10 @@ def test_every_failure_of_an_upstream_is_documented_as_it_is_and_no_other() -> N
         ("targets", schema.TargetNode),
         ("timeouts", schema.TimeoutsNode),
         ("price", schema.PriceNode),
+        ("breaker", schema.BreakerNode),
+        ("health_check", schema.HealthCheckNode),
+        ("limits", schema.TargetLimitsNode),
+        ("hedge", schema.HedgeNode),
     ],
 )
 def test_every_key_of_the_config_is_documented_and_no_other(heading: str, node: type[msgspec.Struct]) -> None:

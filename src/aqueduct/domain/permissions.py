@@ -56,6 +56,7 @@ TABLE: dict[Kind, tuple[str, str, str, str, str, str]] = {
     Kind.WEBHOOK: ("crud", "crud", "", "", "", ""),
     Kind.AUDIT: ("r", "r", "", "", "", ""),
     Kind.USAGE: ("r", "r", "r", "", "", "r"),
+    Kind.TARGET: ("r", "", "", "", "", ""),
 }
 
 RANKS = {

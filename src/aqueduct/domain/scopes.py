@@ -19,6 +19,7 @@ class Kind(enum.StrEnum):
     WEBHOOK = "webhooks"
     AUDIT = "audit"
     USAGE = "usage"
+    TARGET = "targets"
 
 
 ADMIN_SCOPE = "admin"

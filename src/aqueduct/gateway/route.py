@@ -6,10 +6,11 @@ models for what it was refused for.
 
 import asyncio
 import time
+from functools import partial
 from typing import Protocol
 
 from aqueduct.domain.event import Emit, target_down_event
-from aqueduct.domain.model import Model, Provider, Target
+from aqueduct.domain.model import Model, Provider
 from aqueduct.domain.price import Price
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
 from aqueduct.errors import InvalidRequest, UpstreamError, UpstreamTimeout
@@ -17,6 +18,7 @@ from aqueduct.gateway.account import Entry
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange
 from aqueduct.gateway.opening import Opener
+from aqueduct.gateway.routing.hedging import race
 from aqueduct.gateway.routing.traffic import Traffic
 from aqueduct.gateway.routing.waiting import wait_for_room
 from aqueduct.gateway.routing.walk import Ask, Walk
@@ -74,22 +76,37 @@ class Router:
             if not isinstance(step, Ask):
                 await (wait_for_room(step.full, step.seconds) if step.full else asyncio.sleep(step.seconds))
                 continue
-            target = step.target
-            try:
-                if walk.deadline_at is None:
-                    exchange = await opener.open(step.request, target, entry)
-                else:
-                    exchange = await _within(walk.deadline_at - now(), opener, step.request, target, entry)
-            except (UpstreamError, InvalidRequest) as error:
-                walk.note(target, error)
+            delay_seconds = walk.hedge_delay(step)
+            if delay_seconds is None:
+                exchange = await self._ask(opener, step, walk, entry)
             else:
-                if target.model == WILDCARD:
+                exchange = await race(step, delay_seconds, walk, entry, partial(self._open, opener, walk, entry))
+            if exchange is not None:
+                if exchange.target.model == WILDCARD:
                     await self._price(exchange, step.request.model, entry)
                 return exchange
             if entry.call.is_committed:
                 raise walk.failure(now())
         self._tell(walk)
         raise walk.failure(now())
+
+    async def _ask(self, opener: Opener | CheckedOpener, ask: Ask, walk: Walk, entry: Entry) -> Exchange | None:
+        """Ask one target; None where that failed, and the walk knows it."""
+        try:
+            return await self._open(opener, walk, entry, ask)
+        except (UpstreamError, InvalidRequest) as error:
+            walk.note(ask.target, error)
+            return None
+
+    async def _open(self, opener: Opener | CheckedOpener, walk: Walk, entry: Entry, ask: Ask) -> Exchange:
+        """Open one target, within what is left of the deadline of all attempts."""
+        if walk.deadline_at is None:
+            return await opener.open(ask.request, ask.target, entry)
+        try:
+            async with asyncio.timeout(walk.deadline_at - self._traffic.now()):
+                return await opener.open(ask.request, ask.target, entry)
+        except TimeoutError:
+            raise UpstreamTimeout("the deadline of all attempts has passed") from None
 
     def _tell(self, walk: Walk) -> None:
         """Tell that targets are down which did not answer however often they were asked."""
@@ -107,14 +124,3 @@ class Router:
         for attempt in entry.attempts:
             if attempt.target is exchange.target:
                 attempt.prices = prices
-
-
-async def _within(
-    seconds: float, opener: Opener | CheckedOpener, request: Request, target: Target, entry: Entry
-) -> Exchange:
-    """Open a target, within what is left of the deadline."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await opener.open(request, target, entry)
-    except TimeoutError:
-        raise UpstreamTimeout("the deadline of all attempts has passed") from None

@@ -26,6 +26,7 @@ from aqueduct.gateway.routing.policy import fallback_kind, reaction_to
 from aqueduct.gateway.routing.strategies import order_targets
 from aqueduct.gateway.routing.traffic import TargetState, Traffic
 from aqueduct.gateway.routing.traits import Traits
+from aqueduct.telemetry.metrics import RETRIES_REFUSED
 from aqueduct.wire.request import Request
 
 ROUNDS = 3
@@ -35,6 +36,7 @@ PATIENCE_SECONDS = 5.0
 
 _NEVER = float("inf")
 _SHORTEST_SECONDS = 0.001
+_HEDGED_SHARE = 0.95
 
 
 class Ask(NamedTuple):
@@ -160,9 +162,17 @@ class Walk:
         soonest = min((each for each in (*instants, *rooms) if each > 0), default=None)
         return AllTargetsFailed(self._causes, retry_after_seconds=soonest)
 
-    def spare(self, now: float) -> Ask | None:
+    def hedge_delay(self, ask: Ask) -> float | None:
+        """Return after how many seconds a second target is asked beside this one; None: not at all."""
+        hedge = self.model.routing.hedge
+        if hedge is None or hedge.after_seconds is not None:
+            return None if hedge is None else hedge.after_seconds
+        pace = self._traffic.state(ask.target).latency(is_stream=self._traits.is_stream)
+        return pace.percentile(_HEDGED_SHARE)
+
+    def spare(self) -> Ask | None:
         """Return a target to ask beside the one that is being asked, paid for; None where there is none."""
-        stage = self._stage
+        stage, now = self._stage, self._traffic.now()
         target = self._pick(stage, now)
         if target is None or not self._budget.spend(now):
             return None
@@ -189,7 +199,10 @@ class Walk:
         if self._is_paid:
             self._is_paid = False
             return True
-        return self._budget.spend(now)
+        if self._budget.spend(now):
+            return True
+        RETRIES_REFUSED.inc()
+        return False
 
     def _pause(self, stage: _Stage, now: float) -> float | None:
         """Return the pause before the next round; None where there is none, or not with these targets."""

@@ -73,6 +73,10 @@ class _Client:
     is_committed = False
 
 
+def _answer(_: float) -> float | BaseException:
+    return 0.1
+
+
 class NoPrices:
     """A price book that knows nothing."""
 
@@ -132,7 +136,8 @@ class World:
             name = f"{target.name}#{target.provider.key_number}" if target.provider.key_number > 1 else target.name
             now = asyncio.get_running_loop().time()
             world.asked.append((now, name))
-            outcome = world.behaviours.get(name, lambda _: 0.1)(now)
+            behaviour = world.behaviours.get(name, _answer)
+            outcome = behaviour(now)
             try:
                 if isinstance(outcome, BaseException):
                     raise outcome

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.gateway.routing.simulation import World, chat, model, run, target
 
 from aqueduct.domain.model import Model
-from aqueduct.domain.routing import BreakerRules, Strategy, TargetLimits
+from aqueduct.domain.routing import BreakerRules, Hedge, Strategy, TargetLimits
 from aqueduct.errors import (
     AllTargetsFailed,
     InvalidRequest,
@@ -374,3 +374,75 @@ def test_the_deadline_is_for_all_attempts_together() -> None:
         return asyncio.get_running_loop().time()
 
     assert run(work()) == pytest.approx(5)
+
+
+# Hedging.
+
+
+def test_a_second_target_is_asked_where_the_first_is_slow_and_the_first_answer_wins() -> None:
+    async def work() -> World:
+        world = World([model(target("a"), target("b"), hedge=Hedge(after_seconds=1.0))])
+        world.behaviours = {"a/x": lambda _: 30.0, "b/x": lambda _: 0.5}
+        exchange = await world.open()
+        assert exchange.target.name == "b/x"
+        assert asyncio.get_running_loop().time() == pytest.approx(1.5)
+        return world
+
+    world = run(work())
+    assert world.names() == ["a/x", "b/x"]
+    records = [attempt.record for attempt in world.entries[0].attempts]
+    assert [record.target for record in records] == ["a/x", "b/x"]
+    loser = world.entries[0].attempts[0]
+    assert loser.uncounted_text() is not None  # what it was sent is charged
+    assert all(state.in_flight == 0 for state in world.traffic.states)
+
+
+def test_the_attempt_that_won_is_the_last_one_recorded() -> None:
+    async def work() -> World:
+        world = World([model(target("a"), target("b"), hedge=Hedge(after_seconds=1.0))])
+        world.behaviours = {"a/x": lambda _: 2.0, "b/x": lambda _: 30.0}
+        assert (await world.open()).target.name == "a/x"
+        return world
+
+    assert [attempt.record.target for attempt in run(work()).entries[0].attempts] == ["b/x", "a/x"]
+
+
+def test_where_the_hedge_fails_the_first_goes_on_and_where_both_fail_the_walk_does() -> None:
+    async def work() -> World:
+        world = World([model(target("a"), target("b"), target("c"), hedge=Hedge(after_seconds=1.0))])
+        world.behaviours = {"a/x": lambda _: 3.0, "b/x": failing(broken)}
+        assert (await world.open()).target.name == "a/x"
+        world.behaviours["a/x"] = failing(broken)
+        assert (await world.open()).target.name == "c/x"
+        return world
+
+    assert run(work()).names() == ["a/x", "b/x", "a/x", "b/x", "c/x"]
+
+
+def test_hedging_after_the_percentile_waits_until_there_is_one() -> None:
+    async def work() -> World:
+        world = World([model(target("a"), target("b"), hedge=Hedge())])
+        world.behaviours["a/x"] = lambda _: 1.0 - 0.01 * world.count("a/x")
+        for _ in range(30):
+            await world.open()
+        assert world.count("b/x") == 0
+        world.behaviours["a/x"] = lambda _: 5.0
+        await world.open()
+        return world
+
+    (began_at, first), (hedged_at, second) = run(work()).asked[-2:]
+    assert (first, second) == ("a/x", "b/x")
+    assert 0.9 < hedged_at - began_at < 1.0
+
+
+def test_hedging_is_paid_for_by_the_retry_budget() -> None:
+    async def work() -> World:
+        world = World([model(target("a"), target("b"), hedge=Hedge(after_seconds=0.01))])
+        world.behaviours = {"a/x": lambda _: 0.1, "b/x": lambda _: 0.1}
+        async with asyncio.TaskGroup() as group:
+            for _ in range(1000):
+                group.create_task(world.open())
+                await asyncio.sleep(0.01)
+        return world
+
+    assert len(run(work()).asked) <= 1000 * 1.2 + 20 + 11
