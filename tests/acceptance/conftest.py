@@ -9,8 +9,8 @@ from tests.scripted_upstream import ScriptedUpstream
 
 UPSTREAM_KEY = "sk-upstream-0123456789abcdef"
 
-# Without breakers: what one test's upstream did must not be held against the next one's. Those that are about health
-# (test_routing*.py) start gateways of their own.
+# Without breakers, and with all the retries there are: what one test's upstream did must not be held against the next
+# one's. Tests that are about health (test_routing*.py) start gateways of their own.
 CONFIG = """
 providers:
   - {{name: lab, kind: openai, base_url: "{lab}", api_key: {key}, breaker: false}}
@@ -18,19 +18,26 @@ providers:
   - {{name: nowhere, kind: openai, base_url: "http://127.0.0.1:{closed_port}/v1", breaker: false}}
 models:
   - name: one
+    retries: {{reserve: 100000}}
     aliases: [uno, org/one]
     targets: [{{provider: lab, model: upstream-one}}]
   - name: two
+    retries: {{reserve: 100000}}
     targets: [{{provider: lab, model: upstream-one}}, {{provider: spare, model: upstream-two, priority: 2}}]
   - name: hasty
+    retries: {{reserve: 100000}}
     targets: [{{provider: lab, model: upstream-one, timeouts: {{first_byte: 0.4, idle: 0.4, total: 1.5}}}}]
   - name: forced
+    retries: {{reserve: 100000}}
     targets: [{{provider: lab, model: upstream-one, structured_output: tool}}]
   - name: told
+    retries: {{reserve: 100000}}
     targets: [{{provider: lab, model: upstream-one, structured_output: instruction}}]
   - name: lost
+    retries: {{reserve: 100000}}
     targets: [{{provider: nowhere, model: m}}]
   - name: half-lost
+    retries: {{reserve: 100000}}
     targets: [{{provider: nowhere, model: m}}, {{provider: spare, model: upstream-two, priority: 2}}]
 """
 

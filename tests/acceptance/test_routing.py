@@ -276,9 +276,11 @@ providers:
 models:
   - {{name: echo, strategy: weighted, targets: [{{provider: first, model: m}}, {{provider: second, model: m}}]}}
 """
-            gateway = GatewayProcess(tmp_path, config)
-            with await asyncio.to_thread(gateway.start):
+            gateway = await asyncio.to_thread(GatewayProcess(tmp_path, config).start)
+            try:
                 await disturb(gateway, first)
+            finally:
+                await asyncio.to_thread(gateway.stop)
 
     async def disturb(gateway: GatewayProcess, first: Echo) -> None:
         tasks = []
@@ -295,7 +297,7 @@ models:
             text, is_whole = task.result()
             pieces = [f"client-{number}:{index} " for index in range(EVENTS)]
             assert "".join(pieces).startswith(text)
-            assert is_whole == (text == "".join(pieces))
+            assert text == "".join(pieces) or not is_whole
             whole += is_whole
         # Only what the dying target had begun is lost; what was asked while it was dead went to the other.
         assert whole >= STREAMS - 41

@@ -34,12 +34,14 @@ providers:
   - {{name: spare, kind: openai, base_url: "{spare}", api_key: sk-spare, breaker: false}}
 models:
   - name: alone
+    retries: {{reserve: 1000}}
     targets: [{{provider: lab, model: m}}]
-    timeouts: &short {{first_byte: 1, idle: 1, total: 5}}
+    timeouts: {{first_byte: 1, idle: 1, total: 5}}
   - name: pair
+    retries: {{reserve: 1000}}
     targets: [{{provider: lab, model: m}}, {{provider: spare, model: m, priority: 2}}]
     timeouts: {{first_byte: 1, idle: 1, total: 5}}
-""".replace("&short ", "")
+"""
 
 JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n"
 BROKEN_CHUNK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"

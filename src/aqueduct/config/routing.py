@@ -41,6 +41,8 @@ def compile_routing(node: ModelNode) -> Routing:
         deadline_seconds=node.deadline,
         queue_seconds=node.queue,
         hedge=hedge,
+        extra_load=node.retries.extra_load,
+        retry_reserve=float(node.retries.reserve),
     )
     return routing.compiled()
 

@@ -58,6 +58,13 @@ class HedgeNode(_Node, frozen=True):
     after: Literal["p95"] | Seconds = "p95"
 
 
+class RetriesNode(_Node, frozen=True):
+    """What a model may spend on attempts after the first."""
+
+    extra_load: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.2
+    reserve: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 20
+
+
 class ProviderNode(_Node, frozen=True):
     """A place that serves models."""
 
@@ -127,6 +134,7 @@ class ModelNode(_Node, frozen=True):
     context_overflow_fallbacks: list[Name] = []
     content_policy_fallbacks: list[Name] = []
     hedge: HedgeNode | None = None
+    retries: RetriesNode = RetriesNode()
     deadline: Seconds | None = None
     queue: Annotated[float, msgspec.Meta(ge=0, le=600)] = 5.0
     context_window: Count | None = None

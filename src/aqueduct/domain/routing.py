@@ -69,6 +69,10 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     deadline_seconds: float | None = None
     queue_seconds: float = 5.0
     hedge: Hedge | None = None
+    extra_load: float = 0.2
+    """How many more attempts than requests there may be, in the long run."""
+    retry_reserve: float = 20.0
+    """How many there may be beside those, so that the few requests of a quiet model can be tried again at all."""
 
     takes_first: bool = True
     """Whether nothing but its health decides that the first target is asked first; set by `compiled`."""

@@ -51,7 +51,7 @@ class Router:
             await self._checked.check_schema(request.schema)
             opener = self._checked
         traffic = entry.traffic = self._traffic
-        traffic.budget(model.name).requests += 1
+        traffic.budget(model).requests += 1
         first = model.targets[0]
         if not (model.routing.takes_first and first.context_window is None and traffic.state(first).is_free):
             return await self._walk(opener, Walk(model, request, entry, traffic, snapshot), entry)

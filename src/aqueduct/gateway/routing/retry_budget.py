@@ -1,24 +1,24 @@
 """A retry budget: asking again may add so much to the load of an upstream that is failing, and no more."""
 
-EXTRA_LOAD = 0.2
-"""How many more attempts than requests there may be, in the long run."""
-RESERVE_PER_SECOND = 1.0
-RESERVE = 20.0
-"""What is there beside it, so that the few requests of a quiet model can be tried again at all."""
+from aqueduct.domain.routing import Routing
+
+_REFILL_SECONDS = 20.0
 _MOST = 100.0
 
 
 class RetryBudget:
     """What one model may spend on asking again, hedging included."""
 
-    __slots__ = ("_earned", "_refilled_at", "_reserve", "_seen", "requests")
+    __slots__ = ("_earned", "_extra_load", "_most", "_refilled_at", "_reserve", "_seen", "requests")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, routing: Routing, now: float) -> None:
+        self._extra_load = routing.extra_load
+        self._most = routing.retry_reserve
         self.requests = 0
         """How many requests came; counted by whoever takes them, since each does."""
         self._seen = 0
         self._earned = 0.0
-        self._reserve = RESERVE
+        self._reserve = self._most
         self._refilled_at = now
 
     def has_room(self, now: float) -> bool:
@@ -38,7 +38,8 @@ class RetryBudget:
         return False
 
     def _refill(self, now: float) -> None:
-        self._earned = min(_MOST, self._earned + (self.requests - self._seen) * EXTRA_LOAD)
+        self._earned = min(_MOST, self._earned + (self.requests - self._seen) * self._extra_load)
         self._seen = self.requests
-        self._reserve = min(RESERVE, self._reserve + (now - self._refilled_at) * RESERVE_PER_SECOND)
+        refill = (now - self._refilled_at) * self._most / _REFILL_SECONDS
+        self._reserve = min(self._most, self._reserve + refill)
         self._refilled_at = now

@@ -11,8 +11,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from aqueduct.domain.model import Target
+from aqueduct.domain.model import Model, Target
 from aqueduct.domain.routing import TargetLimits
+from aqueduct.domain.snapshot import WILDCARD
 from aqueduct.domain.usage import Units
 from aqueduct.errors import UpstreamError
 from aqueduct.gateway.routing.breaker import Breaker
@@ -21,6 +22,8 @@ from aqueduct.gateway.routing.policy import Symptom, reaction_to
 from aqueduct.gateway.routing.quota import Quota, Slot
 from aqueduct.gateway.routing.retry_budget import RetryBudget
 from aqueduct.gateway.routing.traits import Traits
+
+_UNAUTHORIZED = 401
 
 Waiter = asyncio.Future[None]
 
@@ -143,7 +146,7 @@ class Flight:
             state.call_next()
 
     def _fail(self, error: UpstreamError, now: float) -> None:
-        state, symptom = self._state, reaction_to(error).symptom
+        state, symptom = self._state, _symptom(error, self._state.target)
         state.failures += symptom is not Symptom.NONE
         if symptom is Symptom.NONE:
             if self._is_probe:
@@ -157,6 +160,13 @@ class Flight:
         self._state.breaker.end_probe(is_alive=is_alive)
         if is_alive:
             self._traffic.tell(self._state, None)
+
+
+def _symptom(error: UpstreamError, target: Target) -> Symptom:
+    """Return what an error says of a target; behind `*`, nothing where it may be about one name alone."""
+    symptom = reaction_to(error).symptom
+    is_of_name = target.model == WILDCARD and symptom is not Symptom.FAILURE and error.status != _UNAUTHORIZED
+    return Symptom.NONE if is_of_name else symptom
 
 
 Listener = Callable[[TargetState, UpstreamError | None], None]
@@ -184,11 +194,11 @@ class Traffic:
         found = self._by_target.get(target)
         return self._learn(target) if found is None else found
 
-    def budget(self, model: str) -> RetryBudget:
+    def budget(self, model: Model) -> RetryBudget:
         """Return the retry budget of a model."""
-        found = self._budgets.get(model)
+        found = self._budgets.get(model.name)
         if found is None:
-            found = self._budgets[model] = RetryBudget(self.now())
+            found = self._budgets[model.name] = RetryBudget(model.routing, self.now())
         return found
 
     def begin(self, target: Target, traits: Traits | None, *, is_stream: bool) -> Flight:

@@ -88,7 +88,7 @@ class Walk:
         self._snapshot = snapshot
         self.deadline_at: float | None = None
         """When all attempts together have had their time; None: each has its own."""
-        self._budget = traffic.budget(model.name)
+        self._budget = traffic.budget(model)
         self._stage = _Stage(model, request, traits, traffic)
         self._stages = [self._stage]
         self._queue_until: float | None = None

@@ -184,6 +184,25 @@ def test_a_short_limit_is_waited_out_rather_than_refused() -> None:
     assert [round(at) for at, _ in run(work()).asked] == [0, 30]
 
 
+@pytest.mark.parametrize(
+    ("kind", "status"), [(UpstreamModelMissing, 404), (UpstreamUnauthorized, 403), (UpstreamRateLimited, 429)]
+)
+def test_what_is_wrong_with_one_name_does_not_take_every_other_out_of_use(
+    kind: type[UpstreamError], status: int
+) -> None:
+    async def work() -> World:
+        every = msgspec.structs.replace(target("a"), model="*")
+        world = World([model(every)])
+        world.behaviours["a/*"] = lambda now: kind("not this one", status=status) if now < 1 else 0.1
+        for _ in range(3):
+            await world.try_open()
+        await asyncio.sleep(1)
+        assert await world.try_open()
+        return world
+
+    assert not [state for state in run(work()).traffic.states if not state.breaker.is_closed]
+
+
 # Fallbacks.
 
 
