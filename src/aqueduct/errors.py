@@ -383,9 +383,13 @@ class UpstreamServerError(UpstreamError):
 
 
 class UpstreamUnreachable(UpstreamError):
-    """No connection could be made, or it died before the answer was whole."""
+    """No connection could be made, or it died before the answer was whole.
+
+    `is_sent` is false where no byte of the request can have reached the upstream.
+    """
 
     code = "upstream_unreachable"
+    is_sent = True
 
 
 class UpstreamInvalidResponse(UpstreamError):
@@ -408,8 +412,12 @@ class TargetDown(UpstreamError):
 
 
 class AllTargetsFailed(AqueductError):
-    """No target gave an answer; `causes` are the attempts' errors, in order, possibly empty (every target cooling)."""
+    """No target gave an answer; `causes` are the attempts' errors, in order, possibly empty (every target cooling).
 
-    def __init__(self, causes: Sequence[UpstreamError]) -> None:
+    `retry_after_seconds` is how long until the first of those that were not asked is tried again.
+    """
+
+    def __init__(self, causes: Sequence[UpstreamError], *, retry_after_seconds: float | None = None) -> None:
         super().__init__(f"{len(causes)} attempts failed")
         self.causes = tuple(causes)
+        self.retry_after_seconds = retry_after_seconds

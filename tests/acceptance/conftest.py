@@ -9,26 +9,35 @@ from tests.scripted_upstream import ScriptedUpstream
 
 UPSTREAM_KEY = "sk-upstream-0123456789abcdef"
 
+# Without breakers, and with all the retries there are: what one test's upstream did must not be held against the next
+# one's. Tests that are about health (test_routing*.py) start gateways of their own.
 CONFIG = """
 providers:
-  - {{name: lab, kind: openai, base_url: "{lab}", api_key: {key}}}
-  - {{name: spare, kind: openai, base_url: "{spare}", api_key: {key}}}
-  - {{name: nowhere, kind: openai, base_url: "http://127.0.0.1:{closed_port}/v1"}}
+  - {{name: lab, kind: openai, base_url: "{lab}", api_key: {key}, breaker: false}}
+  - {{name: spare, kind: openai, base_url: "{spare}", api_key: {key}, breaker: false}}
+  - {{name: nowhere, kind: openai, base_url: "http://127.0.0.1:{closed_port}/v1", breaker: false}}
 models:
   - name: one
+    retries: {{reserve: 100000}}
     aliases: [uno, org/one]
     targets: [{{provider: lab, model: upstream-one}}]
   - name: two
+    retries: {{reserve: 100000}}
     targets: [{{provider: lab, model: upstream-one}}, {{provider: spare, model: upstream-two, priority: 2}}]
   - name: hasty
+    retries: {{reserve: 100000}}
     targets: [{{provider: lab, model: upstream-one, timeouts: {{first_byte: 0.4, idle: 0.4, total: 1.5}}}}]
   - name: forced
+    retries: {{reserve: 100000}}
     targets: [{{provider: lab, model: upstream-one, structured_output: tool}}]
   - name: told
+    retries: {{reserve: 100000}}
     targets: [{{provider: lab, model: upstream-one, structured_output: instruction}}]
   - name: lost
+    retries: {{reserve: 100000}}
     targets: [{{provider: nowhere, model: m}}]
   - name: half-lost
+    retries: {{reserve: 100000}}
     targets: [{{provider: nowhere, model: m}}, {{provider: spare, model: upstream-two, priority: 2}}]
 """
 

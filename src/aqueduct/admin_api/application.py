@@ -19,6 +19,8 @@ from aqueduct.admin_api.openapi import describe
 from aqueduct.admin_api.organisations import endpoints as organisations
 from aqueduct.admin_api.schemas import PREFIX
 from aqueduct.admin_api.service_accounts import endpoints as service_accounts
+from aqueduct.admin_api.targets import endpoints as targets
+from aqueduct.admin_api.targets.endpoints import ListHealth
 from aqueduct.admin_api.teams import endpoints as teams
 from aqueduct.admin_api.terms import endpoints as terms
 from aqueduct.admin_api.usage import endpoints as usage
@@ -42,18 +44,20 @@ RESOURCES = (
     audit,
     usage,
     captures,
+    targets,
 )
 OPENAPI = f"{PREFIX}/openapi.json"
 
 
-def build_application(registry: Registry, authenticate: Authenticate) -> Application:
-    """Return the application; `authenticate` tells whose a request is.
+def build_application(registry: Registry, authenticate: Authenticate, list_health: ListHealth) -> Application:
+    """Return the application; `authenticate` tells whose a request is, `list_health` how the targets are.
 
     Takes a second and more of a processor: the OpenAPI document is made here, and with it all that the framework would
     otherwise put off until a path is first asked for.
     """
     app = assemble()
     app.state.registry = registry
+    app.state.list_health = list_health
     app.state.idempotency = Idempotency(registry.database)
     answer_errors(app)
     document = Response(msgspec.json.encode(describe(app)), media_type="application/json")

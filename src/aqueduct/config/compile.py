@@ -12,6 +12,7 @@ import msgspec
 
 from aqueduct.config.load import Source
 from aqueduct.config.prices import compile_prices
+from aqueduct.config.routing import check_fallbacks, compile_breaker, compile_limits, compile_routing
 from aqueduct.config.schema import Document, ModelNode, ProviderNode, TargetNode, TimeoutsNode
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
 from aqueduct.domain.model import EMBEDDED_MODEL, Model, Provider, StructuredOutput, Target
@@ -84,6 +85,7 @@ class _Compiler:
         self._source = source
         self._kinds = kinds
         self._created_at = int(time.time())
+        self._keyed: dict[str, list[Provider]] = {}
 
     def compile(self) -> Snapshot:
         document = self._source.convert(Document)
@@ -107,6 +109,7 @@ class _Compiler:
                 )
                 for number, target in enumerate(model.targets)
             ]
+            targets = [each for target in targets for each in self._with_keys(target, nodes[target.provider.name])]
             targets.sort(key=lambda target: target.priority)
             models.append(
                 Model(
@@ -115,9 +118,24 @@ class _Compiler:
                     aliases=tuple(model.aliases),
                     description=model.description,
                     created_at=self._created_at,
+                    routing=compile_routing(model),
                 )
             )
-        return _snapshot(models)
+        snapshot = _snapshot(models)
+        check_fallbacks(models, snapshot.by_name, self._source)
+        return snapshot
+
+    def _with_keys(self, target: Target, node: ProviderNode) -> list[Target]:
+        """Return the target once for each key of its provider: every credential has a health of its own."""
+        if not node.api_keys:
+            return [target]
+        if node.name not in self._keyed:
+            self._keyed[node.name] = [
+                msgspec.structs.replace(target.provider, api_key=key, key_number=number)
+                for number, key in enumerate(node.api_keys, 1)
+            ]
+        weight = target.weight / len(node.api_keys)
+        return [msgspec.structs.replace(target, provider=each, weight=weight) for each in self._keyed[node.name]]
 
     def _prices(
         self, target: TargetNode, model: ModelNode, provider: Provider, path: str, number: int
@@ -162,6 +180,8 @@ class _Compiler:
             drop_fields=frozenset(node.drop_fields),
             options=options,
             credentials=node.credentials,
+            breaker=compile_breaker(node.breaker),
+            health_check_seconds=None if node.health_check is None else node.health_check.interval,
         )
 
     def _options(self, node: ProviderNode, kind: KindRules, path: str) -> dict[str, str]:
@@ -182,8 +202,14 @@ class _Compiler:
         return {name: value for name, value in options.items() if value is not None}
 
     def _check_headers(self, node: ProviderNode, path: str) -> None:
-        if node.api_key and not (node.api_key.isascii() and node.api_key.isprintable()):
-            raise self._source.error(f"{path}.api_key", "the key holds characters that no header can carry")
+        if node.api_key and node.api_keys:
+            raise self._source.error(f"{path}.api_keys", "a provider has either an api_key or api_keys")
+        keys = {f"{path}.api_keys[{index}]": key for index, key in enumerate(node.api_keys)}
+        for where, key in {f"{path}.api_key": node.api_key or "", **keys}.items():
+            if not (key.isascii() and key.isprintable()):
+                raise self._source.error(where, "the key holds characters that no header can carry")
+            if where in keys and (not key or node.api_keys.count(key) > 1):
+                raise self._source.error(where, "the key is empty, or listed twice")
         for name, value in node.headers.items():
             where = f"{path}.headers.{name}"
             if name.lower() in _FORBIDDEN_HEADERS or not _HEADER_NAME.fullmatch(name):
@@ -236,6 +262,9 @@ class _Compiler:
             plain_timeouts=_timeouts(PLAIN_TIMEOUTS, model.timeouts, node.timeouts),
             stream_timeouts=_timeouts(STREAM_TIMEOUTS, model.timeouts, node.timeouts),
             model_path=node.model_path,
+            weight=node.weight,
+            limits=compile_limits(node.limits),
+            context_window=node.context_window or model.context_window,
         )
 
 

@@ -2,13 +2,15 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from aqueduct.domain.model import StructuredOutput
+from aqueduct.domain.routing import Stickiness, Strategy
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
@@ -28,6 +30,41 @@ class TimeoutsNode(_Node, frozen=True):
     total: Seconds | None = None
 
 
+class BreakerNode(_Node, frozen=True):
+    """When a target is taken out of use."""
+
+    failures: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 5
+    error_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
+    cooling: Seconds = 5.0
+
+
+class HealthCheckNode(_Node, frozen=True):
+    """How often a provider is asked whether it is well."""
+
+    interval: Annotated[float, msgspec.Meta(ge=1, le=86_400)]
+
+
+class TargetLimitsNode(_Node, frozen=True):
+    """What the provider allows us at a target."""
+
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    concurrency: Count | None = None
+
+
+class HedgeNode(_Node, frozen=True):
+    """When a second target is asked beside the first."""
+
+    after: Literal["p95"] | Seconds = "p95"
+
+
+class RetriesNode(_Node, frozen=True):
+    """What a model may spend on attempts after the first."""
+
+    extra_load: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.2
+    reserve: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 20
+
+
 class ProviderNode(_Node, frozen=True):
     """A place that serves models."""
 
@@ -35,6 +72,9 @@ class ProviderNode(_Node, frozen=True):
     kind: str
     base_url: str | None = None
     api_key: str | None = None
+    api_keys: list[str] = []
+    breaker: BreakerNode | bool = True
+    health_check: HealthCheckNode | None = None
     headers: dict[str, str] = {}
     allow_fields: list[str] = []
     drop_fields: list[str] = []
@@ -73,6 +113,9 @@ class TargetNode(_Node, frozen=True):
     model: Name | None = None
     model_path: str | None = None
     priority: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 1
+    weight: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 1.0
+    limits: TargetLimitsNode | None = None
+    context_window: Count | None = None
     structured_output: StructuredOutput | None = None
     price: PriceNode | list[PriceNode] | None = None
     timeouts: TimeoutsNode = TimeoutsNode()
@@ -85,6 +128,16 @@ class ModelNode(_Node, frozen=True):
     targets: Annotated[list[TargetNode], msgspec.Meta(min_length=1)]
     aliases: list[Name] = []
     description: str | None = None
+    strategy: Strategy = Strategy.PRIORITY
+    sticky: Stickiness | None = None
+    fallbacks: list[Name] = []
+    context_overflow_fallbacks: list[Name] = []
+    content_policy_fallbacks: list[Name] = []
+    hedge: HedgeNode | None = None
+    retries: RetriesNode = RetriesNode()
+    deadline: Seconds | None = None
+    queue: Annotated[float, msgspec.Meta(ge=0, le=600)] = 5.0
+    context_window: Count | None = None
     price: PriceNode | list[PriceNode] | None = None
     timeouts: TimeoutsNode = TimeoutsNode()
 

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
 from aqueduct.domain.price import Price
+from aqueduct.domain.routing import BreakerRules, Routing, TargetLimits
 
 LEAST_CONFIDENTIAL_CHARACTERS = 4
 """Shorter texts are no secrets, and taking them out would tear ordinary words."""
@@ -34,7 +35,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     `governed_fields` are the request fields choosing a model, a price or a retention that this provider may be sent,
     `drop_fields` those that are left out, though their loss may change the answer. `options` say where in
     the provider it is (region, project, API version), `credentials` are what a signer needs beyond the key; both by
-    name, as the kind defines them.
+    name, as the kind defines them. A provider with several keys is several of these, told apart by `key_number`.
+    `health_check_seconds` is how often it is asked whether it is well, if at all.
     """
 
     name: str
@@ -47,6 +49,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     drop_fields: frozenset[str] = frozenset()
     options: Mapping[str, str] = {}
     credentials: Mapping[str, str] = {}
+    key_number: int = 1
+    breaker: BreakerRules = BreakerRules()
+    health_check_seconds: float | None = None
 
     @property
     def confidential(self) -> tuple[str, ...]:
@@ -70,7 +75,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One model at one provider with one credential.
 
     `model` is the name the provider knows; `*` hands on the one that was asked for. `prices` are what it costs, the
-    last one that holds at the time; empty if none was given.
+    last one that holds at the time; empty if none was given. `weight` is its share among those of its priority,
+    `limits` what the provider allows us, `context_window` how many tokens a request may have; None: not known.
     """
 
     provider: Provider
@@ -81,6 +87,9 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     stream_timeouts: Timeouts = STREAM_TIMEOUTS
     model_path: str | None = None
     prices: tuple[Price, ...] = ()
+    weight: float = 1.0
+    limits: TargetLimits | None = None
+    context_window: int | None = None
 
     @property
     def name(self) -> str:
@@ -99,3 +108,4 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()
     description: str | None = None
     created_at: int = 0
+    routing: Routing = Routing()

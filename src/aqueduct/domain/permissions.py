@@ -57,6 +57,7 @@ TABLE: dict[Kind, tuple[str, str, str, str, str, str]] = {
     Kind.AUDIT: ("r", "r", "", "", "", ""),
     Kind.USAGE: ("r", "r", "r", "", "", "r"),
     Kind.CAPTURE: ("rud", "rud", "", "", "", "r"),
+    Kind.TARGET: ("r", "", "", "", "", ""),
 }
 
 RANKS = {

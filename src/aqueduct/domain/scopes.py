@@ -20,6 +20,7 @@ class Kind(enum.StrEnum):
     AUDIT = "audit"
     USAGE = "usage"
     CAPTURE = "captures"
+    TARGET = "targets"
 
 
 ADMIN_SCOPE = "admin"

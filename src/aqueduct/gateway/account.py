@@ -16,6 +16,8 @@ from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.capture import Recorder, Recording
 from aqueduct.gateway.counting import count_tokens
+from aqueduct.gateway.routing.traffic import Traffic
+from aqueduct.gateway.routing.traits import Traits
 from aqueduct.wire.request import Request
 
 logger = structlog.get_logger(__name__)
@@ -76,6 +78,8 @@ class Entry:
         "recording",
         "request",
         "status",
+        "traffic",
+        "traits",
     )
 
     def __init__(self, call: Call, principal: Principal, operation: str) -> None:
@@ -90,10 +94,14 @@ class Entry:
         self.first_byte_ms: float | None = None
         self.status = 0
         self.is_settled = False
+        self.traffic: Traffic | None = None
+        self.traits: Traits | None = None
 
     def begin_attempt(self, target: Target, request: Request) -> Attempt:
         """Start the record of one call to `target`."""
         attempt = Attempt(target, request)
+        if self.traffic is not None:
+            attempt.flight = self.traffic.begin(target, self.traits, is_stream=request.is_stream)
         self.attempts.append(attempt)
         return attempt
 

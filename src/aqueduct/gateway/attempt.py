@@ -5,6 +5,7 @@ import time
 from aqueduct.domain.model import Target
 from aqueduct.domain.usage import AttemptRecord, shortened
 from aqueduct.errors import UpstreamError, UpstreamRejected
+from aqueduct.gateway.routing.traffic import Flight
 from aqueduct.providers.base import Answer, StreamReader
 from aqueduct.wire.cleaning import conceal
 from aqueduct.wire.request import Request
@@ -16,7 +17,18 @@ class Attempt:
     `request` is what was sent (asking again changes it), so that its input can be counted.
     """
 
-    __slots__ = ("_started", "answer", "dropped", "is_sent", "prices", "reader", "record", "request", "target")
+    __slots__ = (
+        "_started",
+        "answer",
+        "dropped",
+        "flight",
+        "is_sent",
+        "prices",
+        "reader",
+        "record",
+        "request",
+        "target",
+    )
 
     def __init__(self, target: Target, request: Request) -> None:
         self.target = target
@@ -24,6 +36,7 @@ class Attempt:
         self.prices = target.prices
         self.dropped: tuple[str, ...] = ()
         self.is_sent = False
+        self.flight: Flight | None = None
         self.answer: Answer | None = None
         self.reader: StreamReader | None = None
         self._started = time.perf_counter()
@@ -46,7 +59,16 @@ class Attempt:
             self.record.error = error.code
         if isinstance(error, UpstreamRejected):
             conceal(error.rejection, self.target.provider.confidential)
+        flight, self.flight = self.flight, None
+        if flight is not None:
+            is_whole = self.answer is not None or (self.reader is not None and self.reader.is_done)
+            flight.end(error, self.record.units, is_whole=is_whole)
         self.record.total_ms = (time.perf_counter() - self._started) * 1000
+
+    def note_content(self) -> None:
+        """The first content of a stream is there."""
+        if self.flight is not None:
+            self.flight.note_content()
 
     def uncounted_text(self) -> tuple[str, str] | None:
         """Return the input and output texts to count, or None if usage was reported or there was none.

@@ -88,7 +88,7 @@ class Pipeline:
             if keepalive is not None:
                 keepalive.start()
             try:
-                exchange = await self._router.open(model, request, entry)
+                exchange = await self._router.open(model, request, entry, snapshot)
                 await Relay(exchange, entry, self._ledger).run()
             finally:
                 if keepalive is not None:

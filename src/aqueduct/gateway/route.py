@@ -1,36 +1,28 @@
-"""The only retry loop: asks a model's targets in order until one answers.
+"""The only retry loop: asks a model's targets in the order that `routing/` decides, until one answers.
 
-Every target is asked once before any is asked again, so that a failover costs no waiting; between two rounds there is a
-pause with jitter. Nothing is retried after the commit, and never a request that an upstream refused for itself.
+Nothing is retried after the commit, and never a request that an upstream refused for itself, unless the config names
+models for what it was refused for.
 """
 
 import asyncio
-import random
 import time
+from functools import partial
 from typing import Protocol
 
 from aqueduct.domain.event import Emit, target_down_event
-from aqueduct.domain.model import Model, Provider, Target
+from aqueduct.domain.model import Model, Provider
 from aqueduct.domain.price import Price
-from aqueduct.domain.snapshot import WILDCARD
-from aqueduct.errors import (
-    AllTargetsFailed,
-    InvalidRequest,
-    TargetDown,
-    UpstreamError,
-    UpstreamRejected,
-    UpstreamTimeout,
-    UpstreamUnreachable,
-)
+from aqueduct.domain.snapshot import WILDCARD, Snapshot
+from aqueduct.errors import InvalidRequest, UpstreamError, UpstreamTimeout
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange
 from aqueduct.gateway.opening import Opener
+from aqueduct.gateway.routing.hedging import race
+from aqueduct.gateway.routing.traffic import Traffic
+from aqueduct.gateway.routing.waiting import wait_for_room
+from aqueduct.gateway.routing.walk import Ask, Walk
 from aqueduct.wire.request import Request
-
-_ROUNDS = 3
-_BACKOFF_SECONDS = 0.25
-_PATIENCE_SECONDS = 5.0
 
 
 class PriceBook(Protocol):
@@ -41,41 +33,86 @@ class PriceBook(Protocol):
 
 
 class Router:
-    """Tries the targets of a model until the commit."""
+    """Tries targets until the commit."""
 
-    def __init__(self, opener: Opener, checked: CheckedOpener, prices: PriceBook, emit: Emit) -> None:
+    def __init__(
+        self, opener: Opener, checked: CheckedOpener, prices: PriceBook, emit: Emit, traffic: Traffic | None = None
+    ) -> None:
         self._opener = opener
         self._checked = checked
         self._prices = prices
         self._emit = emit
+        self._traffic = traffic or Traffic()
 
-    async def open(self, model: Model, request: Request, entry: Entry) -> Exchange:
+    async def open(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Exchange:
         """Return the first answer that any target gives; raise `AllTargetsFailed`, or the refusal of the request."""
         opener: Opener | CheckedOpener = self._opener
         if request.schema is not None:
             await self._checked.check_schema(request.schema)
             opener = self._checked
-        walk = _Walk(model.targets)
-        while targets := await walk.next_round():
-            for target in targets:
-                try:
-                    exchange = await opener.open(request, target, entry)
-                except (UpstreamError, InvalidRequest) as error:
-                    walk.note(target, error)
-                else:
-                    if target.model == WILDCARD:
-                        await self._price(exchange, request.model, entry)
-                    return exchange
-                if entry.call.is_committed:
-                    raise walk.failure()
-        self._tell(model, walk)
-        raise walk.failure()
+        traffic = entry.traffic = self._traffic
+        traffic.budget(model).requests += 1
+        first = model.targets[0]
+        if not (model.routing.takes_first and first.context_window is None and traffic.state(first).is_free):
+            return await self._walk(opener, Walk(model, request, entry, traffic, snapshot), entry)
+        # Nothing is to be decided, as for nearly every request: what decides is made only when this one fails.
+        try:
+            exchange = await opener.open(request, first, entry)
+        except (UpstreamError, InvalidRequest) as error:
+            walk = Walk(model, request, entry, traffic, snapshot)
+            walk.begin_with(first, error)
+            if entry.call.is_committed:
+                raise walk.failure(traffic.now()) from None
+        else:
+            if first.model == WILDCARD:
+                await self._price(exchange, request.model, entry)
+            return exchange
+        return await self._walk(opener, walk, entry)
 
-    def _tell(self, model: Model, walk: "_Walk") -> None:
+    async def _walk(self, opener: Opener | CheckedOpener, walk: Walk, entry: Entry) -> Exchange:
+        """Ask one target after another, as the walk says."""
+        now = self._traffic.now
+        while (step := walk.next(now())) is not None:
+            if not isinstance(step, Ask):
+                await (wait_for_room(step.full, step.seconds) if step.full else asyncio.sleep(step.seconds))
+                continue
+            delay_seconds = walk.hedge_delay(step)
+            if delay_seconds is None:
+                exchange = await self._ask(opener, step, walk, entry)
+            else:
+                exchange = await race(step, delay_seconds, walk, entry, partial(self._open, opener, walk, entry))
+            if exchange is not None:
+                if exchange.target.model == WILDCARD:
+                    await self._price(exchange, step.request.model, entry)
+                return exchange
+            if entry.call.is_committed:
+                raise walk.failure(now())
+        self._tell(walk)
+        raise walk.failure(now())
+
+    async def _ask(self, opener: Opener | CheckedOpener, ask: Ask, walk: Walk, entry: Entry) -> Exchange | None:
+        """Ask one target; None where that failed, and the walk knows it."""
+        try:
+            return await self._open(opener, walk, entry, ask)
+        except (UpstreamError, InvalidRequest) as error:
+            walk.note(ask.target, error)
+            return None
+
+    async def _open(self, opener: Opener | CheckedOpener, walk: Walk, entry: Entry, ask: Ask) -> Exchange:
+        """Open one target, within what is left of the deadline of all attempts."""
+        if walk.deadline_at is None:
+            return await opener.open(ask.request, ask.target, entry)
+        try:
+            async with asyncio.timeout(walk.deadline_at - self._traffic.now()):
+                return await opener.open(ask.request, ask.target, entry)
+        except TimeoutError:
+            raise UpstreamTimeout("the deadline of all attempts has passed") from None
+
+    def _tell(self, walk: Walk) -> None:
         """Tell that targets are down which did not answer however often they were asked."""
         for target, error in walk.unanswered.items():
-            event = target_down_event(target.name, target.provider.name, model.name, code=error.code, now=time.time())
-            self._emit(event)
+            name, provider = target.name, target.provider.name
+            self._emit(target_down_event(name, provider, walk.model.name, code=error.code, now=time.time()))
 
     async def _price(self, exchange: Exchange, model: str, entry: Entry) -> None:
         """Find out what a model costs that only the request named, once an upstream has shown that it knows it."""
@@ -87,46 +124,3 @@ class Router:
         for attempt in entry.attempts:
             if attempt.target is exchange.target:
                 attempt.prices = prices
-
-
-class _Walk:
-    """Which targets are left to ask, and what those asked have said."""
-
-    def __init__(self, targets: tuple[Target, ...]) -> None:
-        self._left = list(targets)
-        self._round = 0
-        self._causes: list[UpstreamError] = []
-        self._refusal: InvalidRequest | None = None
-        self.unanswered: dict[Target, UpstreamError] = {}
-        """The targets that could not be reached or were too slow at their last attempt."""
-
-    def note(self, target: Target, error: UpstreamError | InvalidRequest) -> None:
-        """Remember a failure: an upstream's, or that the target cannot carry the request; raise what no other mends."""
-        if isinstance(error, InvalidRequest):
-            self._refusal = self._refusal or error
-            self._left.remove(target)
-            return
-        self._causes.append(error)
-        if isinstance(error, UpstreamUnreachable | UpstreamTimeout | TargetDown):
-            self.unanswered[target] = error
-        if isinstance(error, UpstreamRejected):
-            raise AllTargetsFailed(self._causes) from error
-        if not error.is_retryable or isinstance(error, UpstreamTimeout):
-            self._left.remove(target)
-
-    def failure(self) -> AllTargetsFailed | InvalidRequest:
-        """Return what the client is to hear."""
-        return self._refusal if self._refusal and not self._causes else AllTargetsFailed(self._causes)
-
-    async def next_round(self) -> tuple[Target, ...]:
-        """Return the targets to ask now, after the pause that is due; none when it is time to give up."""
-        self._round += 1
-        if self._round == 1:
-            return tuple(self._left)
-        pause = _BACKOFF_SECONDS * 2 ** (self._round - 2) * random.uniform(0.5, 1.0)  # noqa: S311 -- jitter, no secret
-        asked = [cause.retry_after_seconds for cause in self._causes if cause.retry_after_seconds is not None]
-        pause = max(pause, min(asked, default=0.0))
-        if self._round > _ROUNDS or not self._left or pause > _PATIENCE_SECONDS:
-            return ()
-        await asyncio.sleep(pause)
-        return tuple(self._left)

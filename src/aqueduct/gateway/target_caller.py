@@ -88,11 +88,11 @@ class TargetCaller:
                 body = await response.read_all(_MAX_ERROR_BYTES)
                 raise operation.read_error(response.status, response.headers, body)
             await exchange.begin()
+            attempt.note_content()
         except BaseException as error:
-            failure = error if isinstance(error, UpstreamError) else None
+            attempt.end(error if isinstance(error, UpstreamError) else None)
             if exchange is not None:
                 exchange.close()
-            attempt.end(failure)
             raise
         return exchange
 

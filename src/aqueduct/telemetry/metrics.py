@@ -23,3 +23,15 @@ DROPPED_CAPTURES = Counter(
     "aqueduct_dropped_captures_total",
     "Captures, or parts of them, that were dropped because too much was waiting to be written.",
 )
+TARGET_STATE = Gauge(
+    "aqueduct_target_is_open",
+    "1 while a target is taken out of use, or tried by one request at a time; `key` numbers its provider's keys.",
+    ["target", "key"],
+)
+TARGETS_OPENED = Counter(
+    "aqueduct_targets_opened_total", "How often a target was taken out of use, by the error that decided it.", ["code"]
+)
+RETRIES_REFUSED = Counter(
+    "aqueduct_retries_refused_total", "Failed attempts that were not followed by another: the retry budget was spent."
+)
+HEDGES = Counter("aqueduct_hedges_total", "Second targets that were asked beside a slow first one.")

@@ -91,7 +91,9 @@ class Connector:
         except TimeoutError:
             raise UpstreamTimeout("the connection was not made in time") from None
         except OSError as error:
-            raise UpstreamUnreachable(f"no connection: {_reason(error)}") from None
+            unreachable = UpstreamUnreachable(f"no connection: {_reason(error)}")
+            unreachable.is_sent = False
+            raise unreachable from None
 
     async def _reach(self, hosts: Sequence[str], port: int) -> socket.socket:
         """Return a connected socket; addresses of both families take turns, each with a head start (RFC 8305)."""

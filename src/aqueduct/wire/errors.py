@@ -131,7 +131,7 @@ def _judge(error: BaseException) -> _Verdict:
     if isinstance(error, UpstreamError):
         return _failure((error,))
     if isinstance(error, AllTargetsFailed):
-        return _failure(error.causes)
+        return _failure(error.causes, error.retry_after_seconds)
     return _Verdict(500, "server_error", "The gateway made a mistake in handling the request.", "internal_error")
 
 
@@ -147,11 +147,12 @@ def _refusal(error: RequestError) -> _Verdict:
     )
 
 
-def _failure(causes: tuple[UpstreamError, ...]) -> _Verdict:
+def _failure(causes: tuple[UpstreamError, ...], wait_seconds: float | None = None) -> _Verdict:
     causes = tuple(cause for cause in causes if not isinstance(cause, TargetDown))
     if not causes:
+        message = "No target is available for this model now."
         return _Verdict(
-            503, "service_unavailable_error", "No target is available for this model now.", "no_target_available"
+            503, "service_unavailable_error", message, "no_target_available", retry_after_seconds=wait_seconds
         )
     cause = telling_cause(causes)
     if isinstance(cause, UpstreamRejected):

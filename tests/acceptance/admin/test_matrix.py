@@ -85,6 +85,7 @@ GET    /audit/export                             | admin boss                   
 GET    /usage                                    | admin boss lead member account |
 GET    /usage/export                             | admin boss lead member account |
 GET    /usage/requests/export                    | admin boss lead member account |
+GET    /targets                                  | admin                          | boss lead member account
 """
 """Operation | who may | who is told that he may not: he sees the object, or the place it would be in.
 

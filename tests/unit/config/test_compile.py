@@ -152,3 +152,45 @@ def test_without_a_file_the_embedded_model_is_served_under_two_names() -> None:
     snapshot = compile_default()
     assert list(snapshot.by_name) == ["smollm2-135m", "default"]
     assert "demonstration" in (snapshot.models[0].description or "")
+
+
+ROUTED = """\
+providers:
+  - {name: a, kind: openai, api_keys: [key-1, key-2], breaker: {failures: 3}, health_check: {interval: 30}}
+models:
+  - name: m
+    strategy: weighted
+    sticky: user
+    fallbacks: [n]
+    hedge: {after: p95}
+    context_window: 1000
+    targets: [{provider: a, model: x, weight: 3, limits: {requests_per_minute: 5}}]
+  - {name: n, aliases: [nn], context_overflow_fallbacks: [m], targets: [{provider: a, model: y}]}
+"""
+
+
+def test_every_key_of_a_provider_is_a_target_of_its_own() -> None:
+    snapshot = compile_text(ROUTED)
+    first, second = snapshot.by_name["m"].targets
+    assert [(each.provider.api_key, each.provider.key_number) for each in (first, second)] == [
+        ("key-1", 1),
+        ("key-2", 2),
+    ]
+    assert (first.name, first.weight) == (second.name, second.weight) == ("a/x", 1.5)
+    assert first.provider is snapshot.by_name["n"].targets[0].provider
+    assert first.provider.breaker.failures == 3
+    assert (first.context_window, snapshot.by_name["n"].targets[0].context_window) == (1000, None)
+
+
+def test_fallbacks_of_different_reasons_may_cross_but_none_may_lead_back() -> None:
+    assert compile_text(ROUTED).by_name["m"].routing.fallbacks == ("n",)
+    circle = ROUTED.replace("context_overflow_fallbacks: [m]", "fallbacks: [m]")
+    assert "leads back to 'm'" in refused(circle)
+    assert "leads back to 'm'" in refused(ROUTED.replace("fallbacks: [n]", "fallbacks: [m]"))
+    assert "leads back" in refused(circle.replace("fallbacks: [n]", "fallbacks: [nn]"))
+    assert "'nobody' is not a model" in refused(ROUTED.replace("fallbacks: [n]", "fallbacks: [nobody]"))
+
+
+def test_keys_are_one_or_several_and_each_is_given_once() -> None:
+    assert "either" in refused(ROUTED.replace("api_keys:", "api_key: key-0, api_keys:"))
+    assert "twice" in refused(ROUTED.replace("key-2", "key-1"))

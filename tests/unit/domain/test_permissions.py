@@ -15,7 +15,7 @@ STATEMENT = """
 admin          anywhere       create read update delete   organisations teams users memberships service_accounts
 admin          anywhere       create read update delete   api_tokens model_rules limits budgets webhooks
 admin          anywhere       create read                 terms
-admin          anywhere       read                        audit usage
+admin          anywhere       read                        audit usage targets
 admin          anywhere       read update delete          captures
 org_admin      organisation   create read update delete   teams users memberships service_accounts
 org_admin      organisation   create read update delete   api_tokens model_rules limits budgets webhooks

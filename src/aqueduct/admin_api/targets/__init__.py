@@ -1,0 +1,1 @@
+"""REST of how the targets are."""

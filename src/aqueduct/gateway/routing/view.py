@@ -1,0 +1,74 @@
+"""The state of every target, for those who look at it: administrators, metrics, events."""
+
+import time
+from collections.abc import Iterator
+
+from aqueduct.domain.event import Emit, target_down_event
+from aqueduct.domain.health import TargetHealth
+from aqueduct.domain.snapshot import Snapshot
+from aqueduct.errors import UpstreamError
+from aqueduct.gateway.routing.breaker import BreakerState
+from aqueduct.gateway.routing.latency import Latency
+from aqueduct.gateway.routing.policy import Symptom
+from aqueduct.gateway.routing.traffic import TargetState, Traffic
+from aqueduct.telemetry.metrics import TARGET_STATE, TARGETS_OPENED
+
+
+def list_health(snapshot: Snapshot, traffic: Traffic) -> Iterator[TargetHealth]:
+    """Yield every target that is served once, in the order of the config."""
+    states: dict[str, TargetState] = {}
+    models: dict[str, list[str]] = {}
+    for model in snapshot.models:
+        for target in model.targets:
+            state = traffic.state(target)
+            states[state.id] = state
+            models.setdefault(state.id, []).append(model.name)
+    now, shift = traffic.now(), time.time() - traffic.now()
+    for identity, state in states.items():
+        yield _health(state, tuple(models[identity]), now, shift)
+
+
+def _health(state: TargetState, models: tuple[str, ...], now: float, shift: float) -> TargetHealth:
+    breaker, provider = state.breaker, state.target.provider
+    shown = breaker.state(now)
+    is_closed = shown is BreakerState.CLOSED
+    return TargetHealth(
+        target=state.target.name,
+        provider=provider.name,
+        key=provider.key_number,
+        models=models,
+        state=shown.value,
+        reason=None if is_closed else breaker.reason.value,
+        open_until=None if is_closed else breaker.open_until + shift,
+        in_flight=state.in_flight,
+        attempts=state.requests,
+        failures=state.failures,
+        first_content_median_ms=_milliseconds(state.first_content, 0.5),
+        first_content_p95_ms=_milliseconds(state.first_content, 0.95),
+        answer_median_ms=_milliseconds(state.whole, 0.5),
+        answer_p95_ms=_milliseconds(state.whole, 0.95),
+    )
+
+
+def _milliseconds(latency: Latency, share: float) -> float | None:
+    seconds = latency.percentile(share)
+    return None if seconds is None else round(seconds * 1000, 1)
+
+
+class StateTeller:
+    """Hears of targets that are taken out of use, or back."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+
+    def __call__(self, state: TargetState, error: UpstreamError | None) -> None:
+        """Keep the metrics; a provider's limit is no event."""
+        target, breaker = state.target, state.breaker
+        gauge = TARGET_STATE.labels(target.name, str(target.provider.key_number))
+        gauge.set(not breaker.is_closed and breaker.reason is not Symptom.RATE_LIMIT)
+        if error is None or breaker.is_closed:
+            return
+        TARGETS_OPENED.labels(error.code).inc()
+        if breaker.reason is not Symptom.RATE_LIMIT:
+            provider = target.provider.name
+            self._emit(target_down_event(target.name, provider, target.model, code=error.code, now=time.time()))
