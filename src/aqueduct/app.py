@@ -35,6 +35,7 @@ from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.client_address import ClientAddress
 from aqueduct.gateway.endpoints import Endpoints
+from aqueduct.gateway.forecast import Forecast
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.pipeline import Pipeline, PipelineLimits
 from aqueduct.gateway.route import Router
@@ -64,6 +65,8 @@ from aqueduct.upstream.options import transport_options
 from aqueduct.upstream.transport import Transport
 
 _MAX_ADMIN_BODY_BYTES = 4 * 1024 * 1024
+_SPENDING_SECONDS = 10.0
+"""How long a request may wait until it is known what was spent of a budget: a database that hangs must not hold it."""
 
 ListHealth = Callable[[], Iterable[TargetHealth]]
 
@@ -116,6 +119,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             Limiter(
                 counters,
                 StoredSpending(workspace, shipper),
+                Forecast(price_book),
                 queue_seconds=settings.queue_seconds,
                 are_budgets_open=settings.budgets_without_counters == "open",
             ),
@@ -200,10 +204,11 @@ class StoredSpending:
     async def spent(self, budget: Budget, begins_at: float) -> int:
         """Sum what was spent since an instant, what is still in the journal too."""
         try:
-            await self._shipper.ship()
-            async with self._workspace.database.reading() as connection:
-                return await read_spending(connection, budget, begins_at)
-        except (SQLAlchemyError, OSError) as error:
+            async with asyncio.timeout(_SPENDING_SECONDS):
+                await self._shipper.ship()
+                async with self._workspace.database.reading() as connection:
+                    return await read_spending(connection, budget, begins_at)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
             logger.warning("budget not known: the database does not answer", reason=type(error).__name__)
             raise CountersUnavailable("Budgets cannot be checked at the moment. Try again shortly.") from error
 

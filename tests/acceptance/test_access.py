@@ -33,7 +33,12 @@ def test_terms_of_service_stand_before_a_user_s_first_request(
     gateway.run("organisation", "change", "careful", "--requires-terms")
     answer = fetch(gateway, "POST", "/v1/chat/completions", body, token=token)
     assert (answer.status, answer.error["code"]) == (403, "terms_not_accepted")
-    assert "/terms" in answer.error["message"]
+    assert "/api/admin/terms" in answer.error["message"]
+    (terms,) = json.loads(fetch(gateway, "GET", "/api/admin/terms", token=token).body)["data"]
+    assert terms["text"] == "Be kind."
+    assert fetch(gateway, "GET", "/api/admin/teams", token=token).status == 403
+    assert fetch(gateway, "POST", f"/api/admin/terms/{terms['id']}/accept", {}, token=token).status == 200
+    assert fetch(gateway, "POST", "/v1/chat/completions", body, token=token).status == 200
     assert fetch(gateway, "GET", "/v1/models", token=token).status == 200
 
 

@@ -22,7 +22,7 @@ PAGE = REFERENCE / "declared.md"
         ("teams", declared.TeamNode),
         ("members", declared.MemberNode),
         ("service accounts", declared.ServiceAccountNode),
-        ("end users", declared.MeteredNode),
+        ("end users", declared.EndUserNode),
         ("model rules", declared.ModelRuleNode),
         ("limits", declared.LimitNode),
         ("budgets", declared.BudgetNode),

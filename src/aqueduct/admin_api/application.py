@@ -66,7 +66,7 @@ def build_application(registry: Registry, authenticate: Authenticate, list_healt
     async def show_openapi() -> Response:
         return document
 
-    return Door(app, authenticate, frozenset({OPENAPI}))
+    return Door(app, authenticate, frozenset({OPENAPI}), (f"{PREFIX}/terms",))
 
 
 def assemble() -> FastAPI:

@@ -60,12 +60,19 @@ class Desk:
         view: type[Shown],
     ) -> Shown:
         """Change one, if it is still as it was when the change was decided on, and show it."""
+        item: Item = await self.changed(aggregate, reference, changes, if_match)
+        return self.show(item, view)
+
+    async def changed(
+        self, aggregate: type[Aggregate[Item]], reference: str, changes: Changes, if_match: str | None
+    ) -> Item:
+        """Change one, if it is still as it was when the change was decided on, and return it."""
         if if_match is None:
             raise PreconditionRequired("Say in `If-Match` which version is to be changed: its ETag, or `*` for any.")
         given, version = changes.given(), read_etag(if_match)
         if not given:
             raise InvalidRequest("There is nothing to change in the request body.")
-        return self.show(await aggregate(self.registry).change(self.actor, reference, given, version=version), view)
+        return await aggregate(self.registry).change(self.actor, reference, given, version=version)
 
     async def delete(
         self, aggregate: type[Aggregate[Item]], reference: str, if_match: str | None, view: type[Shown]
@@ -94,6 +101,17 @@ def read_etag(if_match: str | None) -> int | None:
 def reads(kind: Kind) -> Dependency:
     """Return a desk for who may read this kind of object, as far as his API token's scopes go."""
     return desk_for(kind, Action.READ)
+
+
+def for_oneself() -> Dependency:
+    """Return a desk for what everybody does for himself: the token's scopes do not matter, only whose it is."""
+
+    async def open_desk(request: Request, response: Response) -> Desk:
+        actor: Actor = request.scope[ACTOR]
+        return Desk(request.app.state.registry, actor.unscoped, response)
+
+    found: Dependency = Depends(open_desk)
+    return found
 
 
 def writes(kind: Kind) -> Dependency:

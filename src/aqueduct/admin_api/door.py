@@ -21,18 +21,24 @@ Authenticate = Callable[[Scope], Awaitable[Principal]]
 
 
 class Door:
-    """Lets principals in whose API tokens open the control plane at all, and anybody to the `open_paths`."""
+    """Lets principals in whose API tokens open the control plane at all.
 
-    def __init__(self, app: Application, authenticate: Authenticate, open_paths: frozenset[str]) -> None:
+    Anybody comes to the `open_paths`, and whoever has a token at all to what is below the `free_paths`.
+    """
+
+    def __init__(
+        self, app: Application, authenticate: Authenticate, open_paths: frozenset[str], free_paths: tuple[str, ...]
+    ) -> None:
         self._app = app
         self._authenticate = authenticate
         self._open_paths = open_paths
+        self._free_paths = free_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request of somebody who is known, or refuse it."""
         if scope["path"] not in self._open_paths:
             principal = await self._authenticate(scope)
-            if not principal.scopes:
+            if not principal.scopes and not scope["path"].startswith(self._free_paths):
                 raise PermissionDenied("This API token has no scope that lets it administer anything.")
             client = scope["client"]
             scope[ACTOR] = actor_of(principal, address=None if client is None else client[0])

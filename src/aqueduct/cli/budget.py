@@ -11,7 +11,9 @@ from aqueduct.cli.options import AsJson, SubjectOptions, parse_list, spread
 from aqueduct.cli.printing import show_list
 from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.allowances import Budgets, NewBudget, parse_budget
+from aqueduct.control.workspace import Workspace
 from aqueduct.domain.actor import SYSTEM
+from aqueduct.domain.budget import SpentBudget
 from aqueduct.errors import InvalidValue
 
 commands = typer.Typer(help="Budgets: how much money may be spent in a period.", no_args_is_help=True)
@@ -55,18 +57,24 @@ def create(wanted: BudgetOptions) -> None:
 @commands.command("list")
 def list_all(as_json: AsJson = False) -> None:
     """Show every budget."""
-    found = in_workspace(lambda workspace: Budgets(workspace.registry).everything(SYSTEM))
+    found = in_workspace(_everything)
     columns = {
         "Id": lambda each: each.id,
         "Of": lambda each: each.subject_type,
         "Which": lambda each: each.subject_id,
         "Amount": lambda each: f"{each.amount.normalize():f} {each.currency}",
+        "Spent": lambda each: f"{each.spent.normalize():f}",
         "Period": lambda each: each.period,
         "Time zone": lambda each: each.time_zone,
         "When used up": lambda each: "refuses" if each.is_hard else "tells",
         "Alerts": lambda each: [f"{threshold} %" for threshold in each.alert_thresholds],
     }
     show_list(found, columns, as_json=as_json)
+
+
+async def _everything(workspace: Workspace) -> list[SpentBudget]:
+    budgets = Budgets(workspace.registry)
+    return await budgets.with_spending(await budgets.everything(SYSTEM))
 
 
 commands.command("show")(show_one(Budgets, "ID"))

@@ -50,18 +50,20 @@ class BudgetNode(_Node, frozen=True):
     alert_thresholds: list[int] | UnsetType = UNSET
 
 
-class MeteredNode(_Node, frozen=True):
-    """What limits and budgets are of."""
+class EndUserNode(_Node, frozen=True):
+    """Somebody whom only clients know, by the `user` of their requests; `*` is each of them by himself."""
 
     name: Name
     limits: list[LimitNode] = []
-    budgets: list[BudgetNode] = []
 
 
-class SubjectNode(MeteredNode, frozen=True):
-    """What a model rule can be of, too."""
+class SubjectNode(_Node, frozen=True):
+    """What a model rule, limits and budgets can be of."""
 
+    name: Name
     models: ModelRuleNode | None = None
+    limits: list[LimitNode] = []
+    budgets: list[BudgetNode] = []
 
 
 class ServiceAccountNode(SubjectNode, frozen=True):
@@ -108,7 +110,7 @@ class OrganisationNode(SubjectNode, frozen=True):
     capture: CapturePolicy | UnsetType | None = UNSET
     users: list[UserNode] = []
     teams: list[TeamNode] = []
-    end_users: list[MeteredNode] = []
+    end_users: list[EndUserNode] = []
     webhooks: list[WebhookNode] = []
 
 

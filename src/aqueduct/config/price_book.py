@@ -61,6 +61,10 @@ class PriceBook:
         await self._learn([asked])
         return self._known.get(asked, ())
 
+    def known(self, provider: Provider, model: str) -> tuple[Price, ...]:
+        """Return the prices of a model, as far as they have been asked for; empty if they are not known."""
+        return self._known.get(question(provider, model), ())
+
     def _priced(self, model: Model) -> Model:
         return msgspec.structs.replace(model, targets=tuple(map(self._priced_target, model.targets)))
 

@@ -1,7 +1,7 @@
 """What can be done with model rules, limits and budgets: what a subject is allowed."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -15,16 +15,18 @@ from aqueduct.control.patterns import check_patterns
 from aqueduct.control.registry import Change, new_id
 from aqueduct.control.subjects import find_subject
 from aqueduct.domain.actor import Actor
-from aqueduct.domain.budget import Budget, Period
+from aqueduct.domain.budget import Budget, Period, SpentBudget
 from aqueduct.domain.identity import Rank
 from aqueduct.domain.limit import Dimension, Limit
 from aqueduct.domain.model_rules import ModelRule
 from aqueduct.domain.money import MAX_AMOUNT, to_nano
+from aqueduct.domain.period import span_at
 from aqueduct.domain.permissions import rank_on
 from aqueduct.domain.scopes import Kind
 from aqueduct.domain.subject import Subject, Subjected, SubjectType
 from aqueduct.errors import InvalidValue
 from aqueduct.storage.aggregates import BUDGETS, LIMITS, MODEL_RULES
+from aqueduct.storage.spending import read_spending
 
 Allowance = TypeVar("Allowance", bound=Subjected)
 MAX_LIMIT = 10**15
@@ -110,6 +112,8 @@ class Limits(Allowances[Limit]):
     async def check(self, connection: AsyncConnection, item: Limit) -> None:
         if not 0 <= item.amount <= MAX_LIMIT:
             raise InvalidValue(f"A limit is 0 to {MAX_LIMIT}.")
+        if item.multipliers and item.dimension is Dimension.CONCURRENT_REQUESTS:
+            raise InvalidValue("A limit on concurrent requests has no multipliers: a request takes one place.")
         check_patterns([*item.multipliers, *([] if item.model_pattern is None else [item.model_pattern])])
         if not all(0 <= times <= 1_000_000 for times in item.multipliers.values()):
             raise InvalidValue("A multiplier is a number from 0 to 1,000,000.")
@@ -138,15 +142,24 @@ class Budgets(Allowances[Budget]):
     async def create(self, actor: Actor, kind: SubjectType, subject: str, wanted: NewBudget) -> Budget:
         """Give a subject a budget."""
         async with self.registry.changing(actor, taken=self.taken) as change:
-            about = await self.find_subject(change, kind, subject)
-            require_known(about, "Budgets")
-            return await self.add_new(change, about, wanted)
+            return await self.add_new(change, await self.find_subject(change, kind, subject), wanted)
 
     async def add_new(self, change: Change, subject: Subject, wanted: NewBudget) -> Budget:
         """Add a budget to a transaction."""
         fields = common(change, self.prefix, subject) | msgspec.structs.asdict(wanted)
         del fields["amount"]
         return await self.add(change, Budget(**fields | {"amount_nano": checked_nano(wanted.amount)}))  # type: ignore[arg-type]  # its fields, by name
+
+    async def with_spending(self, budgets: Iterable[Budget]) -> list[SpentBudget]:
+        """Add to budgets what was spent of them, by the records that are stored: those of the last second may lack."""
+        now = self.registry.now()
+        async with self.registry.database.reading() as connection:
+            return [await self._with_spending(connection, budget, now) for budget in budgets]
+
+    async def _with_spending(self, connection: AsyncConnection, budget: Budget, now: float) -> SpentBudget:
+        begins_at = span_at(budget.period, budget.time_zone, now).begins_at
+        spent_nano = await read_spending(connection, budget, begins_at)
+        return SpentBudget(**msgspec.structs.asdict(budget), spent_nano=spent_nano, period_began_at=begins_at)
 
     @override
     def merge(self, before: Budget, changes: Mapping[str, object]) -> Budget:
@@ -157,6 +170,7 @@ class Budgets(Allowances[Budget]):
 
     @override
     async def check(self, connection: AsyncConnection, item: Budget) -> None:
+        require_known(item, "Budgets")
         if item.amount_nano < 0 or item.amount > MAX_AMOUNT:
             raise InvalidValue(f"A budget is 0 to {MAX_AMOUNT:,}.")
         if re.fullmatch(r"[A-Z]{3}", item.currency) is None:
@@ -196,18 +210,18 @@ class ModelRules(Allowances[ModelRule]):
         """Say which models a subject may use."""
         async with self.registry.changing(actor, taken=self.taken) as change:
             about = await self.find_subject(change, kind, subject)
-            require_known(about, "Model rules")
             fields = common(change, self.prefix, about) | msgspec.structs.asdict(wanted)
             return await self.add(change, ModelRule(**fields))  # type: ignore[arg-type]  # its fields, by name
 
     @override
     async def check(self, connection: AsyncConnection, item: ModelRule) -> None:
+        require_known(item, "Model rules")
         check_patterns([*(item.allow or ()), *item.deny])
 
 
-def require_known(subject: Subject, what: str) -> None:
+def require_known(item: Subjected, what: str) -> None:
     """Raise `InvalidValue` for an end user, whom only a client knows; he can be limited, and nothing else."""
-    if subject.type is SubjectType.END_USER:
+    if item.subject_type is SubjectType.END_USER:
         raise InvalidValue(f"{what} are of organisations, teams, users, service accounts and tokens.")
 
 

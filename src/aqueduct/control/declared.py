@@ -11,8 +11,8 @@ from msgspec import UNSET
 from aqueduct.config.declared import (
     BudgetNode,
     Declarations,
+    EndUserNode,
     LimitNode,
-    MeteredNode,
     OrganisationNode,
     SubjectNode,
     TeamNode,
@@ -85,14 +85,18 @@ class Reading:
         self.add_allowances(path, node, subject)
         return subject
 
-    def add_allowances(self, path: str, node: MeteredNode, subject: Declared, end_user: str | None = None) -> None:
+    def add_allowances(self, path: str, node: SubjectNode, subject: Declared) -> None:
         """Add the limits and budgets of a subject."""
-        label = subject.label if end_user is None else f"{subject.label}/{end_user}"
         for place, limit in numbered(f"{path}.limits", node.limits):
-            self.add(declared_limit(place, label, limit, subject, end_user))
+            self.add(declared_limit(place, subject.label, limit, subject, None))
         for place, budget in numbered(f"{path}.budgets", node.budgets):
             with self.pointing_at(place):
-                self.add(declared_budget(place, label, budget, subject, end_user))
+                self.add(declared_budget(place, budget, subject))
+
+    def add_end_user(self, path: str, node: EndUserNode, organisation: Declared) -> None:
+        """Add the limits of an end user."""
+        for place, limit in numbered(f"{path}.limits", node.limits):
+            self.add(declared_limit(place, f"{organisation.label}/{node.name}", limit, organisation, node.name))
 
     def add_organisation(self, path: str, node: OrganisationNode) -> None:
         """Add an organisation with all that is in it."""
@@ -102,7 +106,7 @@ class Reading:
         for place, team in numbered(f"{path}.teams", node.teams):
             self.add_team(place, team, organisation)
         for place, end_user in numbered(f"{path}.end_users", node.end_users):
-            self.add_allowances(place, end_user, organisation, end_user.name)
+            self.add_end_user(place, end_user, organisation)
         self.add_webhooks(f"{path}.webhooks", node.webhooks, organisation)
 
     def add_team(self, path: str, node: TeamNode, organisation: Declared) -> None:
@@ -136,11 +140,11 @@ def declared_limit(path: str, label: str, node: LimitNode, subject: Declared, en
     return Declared(Kind.LIMIT, path, label, identity, fields_of(node) | {"amount": node.amount}, subject, end_user)
 
 
-def declared_budget(path: str, label: str, node: BudgetNode, subject: Declared, end_user: str | None) -> Declared:
+def declared_budget(path: str, node: BudgetNode, subject: Declared) -> Declared:
     """Return what a node says of a budget; raises `InvalidValue` for an amount that is none."""
     identity = {"period": node.period.value, "currency": node.currency}
     fields = fields_of(node) | {"amount_nano": checked_nano(parse_amount(str(node.amount)))}
-    return Declared(Kind.BUDGET, path, f"{label} {node.period} {node.currency}", identity, fields, subject, end_user)
+    return Declared(Kind.BUDGET, path, f"{subject.label} {node.period} {node.currency}", identity, fields, subject)
 
 
 def fields_of(node: msgspec.Struct) -> dict[str, object]:

@@ -34,3 +34,15 @@ class Budget(Subjected, frozen=True, kw_only=True):
     def amount(self) -> Decimal:
         """The amount, exactly, in units of the currency."""
         return from_nano(self.amount_nano)
+
+
+class SpentBudget(Budget, frozen=True, kw_only=True):
+    """A budget with what has been spent of it in its present period, which began at an instant."""
+
+    spent_nano: int
+    period_began_at: float
+
+    @property
+    def spent(self) -> Decimal:
+        """What was spent, exactly, in units of the currency."""
+        return from_nano(self.spent_nano)

@@ -9,20 +9,16 @@ from aqueduct.counters.contract import Counters
 from aqueduct.domain.budget import Budget
 from aqueduct.domain.limit import Dimension
 from aqueduct.domain.model import Model
-from aqueduct.domain.price import cost
-from aqueduct.domain.snapshot import WILDCARD
+from aqueduct.domain.snapshot import Snapshot
 from aqueduct.domain.usage import UsageRecord
 from aqueduct.errors import CountersUnavailable, InsufficientQuota, RateLimitExceeded, RequestError
 from aqueduct.gateway.account import Entry
-from aqueduct.gateway.gauges import Estimate, LimitGauge, Plan, Plans
+from aqueduct.gateway.forecast import Estimate, Forecast, counted_name
+from aqueduct.gateway.gauges import LimitGauge, Plan, Plans
 from aqueduct.gateway.response_head import HeaderLines
 from aqueduct.wire.limits import limit_fields
 from aqueduct.wire.request import Request
 
-_BYTES_A_TOKEN = 4
-_FIRST_GUESS_TOKENS = 256.0
-_HISTORY_WEIGHT = 0.1
-_MAX_HISTORIES = 10_000
 _SEEDINGS = 3
 
 _TYPES = {
@@ -59,26 +55,36 @@ class Admission:
 
     def settle(self, record: UsageRecord) -> None:
         """Replace the estimate by what was used, and give places back; once."""
-        self._limiter.note_output(self._model, record)
+        self._limiter.forecast.learn(self._model, record)
         self._limiter.counters.settle(self._reservation, self._plan.used(record))
 
 
 class Limiter:
     """Reserves for requests; `queue_seconds` is how long one may wait for a place under a limit on concurrency."""
 
-    def __init__(self, counters: Counters, spending: Spending, *, queue_seconds: float, are_budgets_open: bool) -> None:
+    def __init__(
+        self,
+        counters: Counters,
+        spending: Spending,
+        forecast: Forecast,
+        *,
+        queue_seconds: float,
+        are_budgets_open: bool,
+    ) -> None:
         self.counters = counters
+        self.forecast = forecast
         self._spending = spending
         self._queue_seconds = queue_seconds
         self._are_budgets_open = are_budgets_open
         self._plans = Plans()
-        self._histories: dict[str, float] = {}
 
-    async def admit(self, entry: Entry, request: Request, model: Model, body_bytes: int) -> None:
+    async def admit(self, entry: Entry, request: Request, model: Model, snapshot: Snapshot, body_bytes: int) -> None:
         """Reserve for the entry; raise `RateLimitExceeded`, `InsufficientQuota` or `CountersUnavailable`."""
-        counted = request.model if model.name == WILDCARD else model.name
+        counted = counted_name(request, model)
         plan = self._plans.find(entry.principal, counted, request.end_user)
-        estimate = self._estimate(entry, request, model, counted, body_bytes)
+        estimate = self.forecast.estimate(request, model, body_bytes, entry.call.started_at)
+        if plan.budgets:
+            estimate = self.forecast.with_costs(estimate, request, model, snapshot)
         claims = plan.claims(estimate.at, request.end_user)
         answer = await self._reserve(plan, claims, estimate, entry)
         for _ in range(_SEEDINGS):
@@ -107,31 +113,12 @@ class Limiter:
             claims, plan.amounts(estimate), name=entry.call.id, wait_seconds=self._queue_seconds
         )
 
-    def note_output(self, model: str, record: UsageRecord) -> None:
-        """Learn how much a model tends to answer."""
-        if output_tokens := record.units.get("output_tokens"):
-            if len(self._histories) >= _MAX_HISTORIES:
-                self._histories.clear()
-            before = self._histories.get(model, float(output_tokens))
-            self._histories[model] = before + _HISTORY_WEIGHT * (output_tokens - before)
-
     async def _seed(self, plan: Plan, keys: Sequence[str], at: float) -> None:
         """Tell the counters what was spent of budgets that they do not know."""
         for gauge in plan.budgets:
             if gauge.key(at) in keys:
                 spent = await self._spending.spent(gauge.budget, gauge.span(at).begins_at)
                 await self.counters.seed(gauge.key(at), spent)
-
-    def _estimate(self, entry: Entry, request: Request, model: Model, counted: str, body_bytes: int) -> Estimate:
-        asked = request.max_output_tokens
-        each = self._histories.get(counted, _FIRST_GUESS_TOKENS) if asked is None else asked
-        input_tokens, output_tokens = body_bytes // _BYTES_A_TOKEN, int(each) * request.choices
-        at = entry.call.started_at
-        price = None
-        if entry.principal.budgets:
-            units = {"input_tokens": input_tokens, "output_tokens": output_tokens}
-            price = cost(units, model.targets[0].prices, at)
-        return Estimate(at, input_tokens, output_tokens, asked is None, price)
 
 
 def _lines(plan: Plan, answer: Reservation | Refusal) -> HeaderLines:

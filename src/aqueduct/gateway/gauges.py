@@ -2,17 +2,17 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from aqueduct.counters import claims
 from aqueduct.counters.claims import MAX_LIMIT, Claim, Claims, Place, Window
 from aqueduct.domain.budget import Budget
 from aqueduct.domain.limit import Dimension, Limit
 from aqueduct.domain.period import FOREVER, Span, budget_key, span_at
-from aqueduct.domain.price import Cost
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.subject import EVERY_END_USER, SubjectType
 from aqueduct.domain.usage import UsageRecord
+from aqueduct.gateway.forecast import Estimate
 
 _FINE = 1000
 """Limits with multipliers are counted in thousandths, so that a weight of 0.3 is not rounded to a whole request."""
@@ -26,16 +26,6 @@ _KINDS = {
 
 _MAX_PLANS = 10_000
 _END_USER_CHARACTERS = 200
-
-
-class Estimate(NamedTuple):
-    """What a request may use, guessed before the call at an instant; `is_guess`: nobody asked for so much output."""
-
-    at: float
-    input_tokens: int
-    output_tokens: int
-    is_guess: bool
-    cost: Cost | None
 
 
 class Gauge(Protocol):
@@ -123,10 +113,9 @@ class BudgetGauge:
 
     def amount(self, estimate: Estimate) -> int:
         """Return how much a request claims before it is made."""
-        cost = estimate.cost
-        if cost is None or cost.currency != self.budget.currency:
-            return 0
-        return min(MAX_LIMIT, cost.nano)
+        amount = min(MAX_LIMIT, estimate.costs_nano.get(self.budget.currency, 0))
+        # A guess must not shut out what may well fit.
+        return min(amount, self.budget.amount_nano) if estimate.is_guess else amount
 
     def used(self, record: UsageRecord) -> int:
         """Return what a request has cost, once it is over."""

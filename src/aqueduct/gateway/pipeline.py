@@ -29,7 +29,10 @@ _CLIENT_CLOSED_REQUEST = 499
 """What is recorded, not sent: nginx's status for a client that left before its answer began."""
 
 _JSON = (b"content-type", b"application/json")
-_TERMS_ARE_DUE = "Your organisation's terms of service must be accepted first, on the page /terms of this gateway."
+_TERMS_ARE_DUE = (
+    "Your organisation's terms of service must be accepted first. With this API token, read them at "
+    "GET /api/admin/terms and accept them with POST /api/admin/terms/{id}/accept."
+)
 
 Work = Callable[[Entry], Awaitable[None]]
 
@@ -83,7 +86,7 @@ class Pipeline:
             model = snapshot.resolve(entry.principal, request.model)
             entry.model = model.name
             if entry.principal.limits or entry.principal.budgets:
-                await self._limiter.admit(entry, request, model, len(body))
+                await self._limiter.admit(entry, request, model, snapshot, len(body))
             keepalive = Keepalive(call, self._limits.keepalive_interval_seconds) if request.is_stream else None
             if keepalive is not None:
                 keepalive.start()

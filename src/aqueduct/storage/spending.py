@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aqueduct.domain.budget import Budget
 from aqueduct.domain.subject import SubjectType
-from aqueduct.storage.instants import MICROSECONDS
+from aqueduct.storage.instants import ID_MARGIN_SECONDS, MICROSECONDS, first_id, to_microseconds
 from aqueduct.storage.rollups import DAY_SECONDS, HOUR_SECONDS
 from aqueduct.storage.tables import (
     budgets,
@@ -33,8 +33,9 @@ ROLLUPS: Mapping[SubjectType, sa.Table] = {
 async def read_spending(connection: AsyncConnection, budget: Budget, begins_at: float) -> int:
     """Sum in nano-units what a budget's subject spent in its currency since an instant.
 
-    Whole days by their rows, the hours before the first of them by theirs; an hour that began before the instant (in
-    zones that are not whole hours from UTC) counts, so that a budget is never thought fuller than it is.
+    Whole days by their rows, the hours before the first of them by theirs. Of an hour that began before the instant (in
+    zones that are not whole hours from UTC) the raw records from before it are taken off, as far as they are still
+    there: a budget is never thought fuller than it is.
     """
     table = ROLLUPS[budget.subject_type].c
     first_hour = math.floor(begins_at / HOUR_SECONDS) * HOUR_SECONDS
@@ -48,6 +49,25 @@ async def read_spending(connection: AsyncConnection, budget: Budget, begins_at: 
         sa.or_(days, hours),
         table[f"{budget.subject_type}_id"] == budget.subject_id,
         table.currency == budget.currency,
+    )
+    spent = int(await connection.scalar(statement) or 0)
+    if begins_at > first_hour:
+        spent -= await read_costs_between(connection, budget, first_hour, begins_at)
+    return spent
+
+
+async def read_costs_between(connection: AsyncConnection, budget: Budget, since: float, until: float) -> int:
+    """Sum in nano-units what the raw records of a time say that a budget's subject spent in its currency."""
+    requests, attempts = usage_requests.c, usage_attempts.c
+    statement = (
+        sa.select(sa.func.coalesce(sa.func.sum(attempts.cost_nano), 0))
+        .select_from(usage_requests.join(usage_attempts, attempts.request_id == requests.id))
+        .where(
+            requests.id.between(first_id(since), first_id(until + 2 * ID_MARGIN_SECONDS)),
+            requests.started_at.between(to_microseconds(since), to_microseconds(until) - 1),
+            requests[f"{budget.subject_type}_id"] == budget.subject_id,
+            attempts.currency == budget.currency,
+        )
     )
     return int(await connection.scalar(statement) or 0)
 

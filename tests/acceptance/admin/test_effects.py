@@ -74,11 +74,27 @@ def test_terms_stand_in_the_way_until_they_are_accepted(
     admin: AdminClient, tenant: Tenant, administered: GatewayProcess, upstream: ScriptedUpstream
 ) -> None:
     upstream.script(json_reply(completion()))
-    made = new_token(admin, tenant, scopes=["terms:write"])
+    made = new_token(admin, tenant)
     terms = admin.post("/terms", {"text": "Be kind.", "organisation": tenant.organisation})
     assert ask(administered, made["value"]).error["code"] == "terms_not_accepted"
     AdminClient(admin.port, made["value"]).post(f"/terms/{terms['id']}/accept")
     assert ask(administered, made["value"]).status == 200
+
+
+def test_a_budget_shows_what_was_spent_of_it(
+    admin: AdminClient, tenant: Tenant, administered: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    upstream.script(json_reply(completion()))
+    made = new_token(admin, tenant)
+    body = {"subject_type": "api_token", "subject": made["id"], "amount": "5", "period": "month"}
+    budget = admin.post("/budgets", body)
+    assert (budget["spent"], budget["amount"]) == ("0", "5")
+    administered.usage(ask(administered, made["value"]).headers["x-request-id"])
+    shown = admin.get(f"/budgets/{budget['id']}")
+    listed = admin.get(f"/budgets?subject_id={made['id']}")["data"]
+    paid = admin.get(f"/usage?by=token&api_token_id={made['id']}")["total"]["costs"]
+    assert shown["spent"] == listed[0]["spent"]
+    assert float(shown["spent"]) == float(paid.get("USD", "0"))
 
 
 def test_usage_is_summed_within_what_one_may_see(

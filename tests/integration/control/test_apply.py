@@ -227,6 +227,13 @@ async def test_what_somebody_deleted_is_made_again_or_forgotten(workspace: Works
         ("amount: 10}", "amount: -1}", 12, "A limit is 0"),
         ("name: bob", "name: ada", 11, "declared twice"),
         ("members:", "member:", 17, "'member' is not known here"),
+        (
+            "limits: [{dimension: requests_per_minute, amount: 3}]",
+            "budgets: [{amount: 3, period: day}]",
+            26,
+            "'budgets'",
+        ),
+        ("requests_per_minute, amount: 3}", "concurrent_requests, amount: 3, multipliers: {m: 2}}", 26, "one place"),
         ("[budget.threshold_reached]", "[everything]", 28, "no event `everything`"),
         ("webhooks:\n  - {name: ops", "webhook:\n  - {name: ops", 30, "'webhook' is not known here"),
     ],

@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from aqueduct.admin_api.schemas import OMITTED, Body, Changes, Money, SubjectBody, SubjectQuery, SubjectView, Text
+from aqueduct.admin_api.schemas import (
+    OMITTED,
+    Body,
+    Changes,
+    Money,
+    ShownInstant,
+    SubjectBody,
+    SubjectQuery,
+    SubjectView,
+    Text,
+)
 from aqueduct.control.allowances import MAX_THRESHOLD, NewBudget
 from aqueduct.domain.budget import Period
 
@@ -14,16 +24,18 @@ Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
 
 class BudgetView(SubjectView):
-    """A budget; `amount` is a text, exact, in units of the currency."""
+    """A budget; `amount` and `spent` are texts, exact, in units of the currency; the present period began then."""
 
     amount: str
+    spent: str
+    period_began_at: ShownInstant
     currency: str
     period: Period
     time_zone: str
     is_hard: bool
     alert_thresholds: list[int]
 
-    @field_validator("amount", mode="before")
+    @field_validator("amount", "spent", mode="before")
     @classmethod
     def write_amount(cls, amount: object) -> object:
         """Write an amount without zeros at its end."""

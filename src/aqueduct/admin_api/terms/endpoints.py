@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from aqueduct.admin_api.desk import Desk, reads, writes
+from aqueduct.admin_api.desk import Desk, for_oneself, writes
 from aqueduct.admin_api.routing import new_router
 from aqueduct.admin_api.schemas import ListOf
 from aqueduct.admin_api.terms.schemas import AcceptanceView, NewTerms, TermsQuery, TermsView
@@ -12,12 +12,12 @@ from aqueduct.control.terms import TermsOfService
 from aqueduct.domain.scopes import Kind
 
 router = new_router("terms")
-Reading = Annotated[Desk, reads(Kind.TERMS)]
+Own = Annotated[Desk, for_oneself()]
 Writing = Annotated[Desk, writes(Kind.TERMS)]
 
 
 @router.get("")
-async def list_terms(desk: Reading, query: Annotated[TermsQuery, Query()]) -> ListOf[TermsView]:
+async def list_terms(desk: Own, query: Annotated[TermsQuery, Query()]) -> ListOf[TermsView]:
     """List the versions that you may see, the newest first."""
     page = await TermsOfService(desk.registry).page(desk.actor, query.listing())
     return ListOf(data=[TermsView.model_validate(each) for each in page.items], next_cursor=page.next_cursor)
@@ -31,12 +31,12 @@ async def publish_terms(desk: Writing, body: NewTerms) -> TermsView:
 
 
 @router.get("/{terms}")
-async def read_terms(desk: Reading, terms: str) -> TermsView:
+async def read_terms(desk: Own, terms: str) -> TermsView:
     """Read a version by its id, whether or not it is in force."""
     return TermsView.model_validate(await TermsOfService(desk.registry).read(desk.actor, terms))
 
 
 @router.post("/{terms}/accept")
-async def accept_terms(desk: Writing, terms: str) -> AcceptanceView:
-    """Accept the version in force, for yourself."""
+async def accept_terms(desk: Own, terms: str) -> AcceptanceView:
+    """Accept the version in force, for yourself; any API token of yours will do."""
     return AcceptanceView.model_validate(await TermsOfService(desk.registry).accept(desk.actor, terms))

@@ -1,0 +1,114 @@
+"""Guesses what a request will use: what is reserved of limits and budgets until the truth is there."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+from aqueduct.domain.model import Model, Provider, Target
+from aqueduct.domain.price import Price, cost
+from aqueduct.domain.routing import FallbackKind
+from aqueduct.domain.snapshot import WILDCARD, Snapshot
+from aqueduct.domain.usage import Units, UsageRecord
+from aqueduct.wire.request import Request
+
+_BYTES_A_TOKEN = 4
+_FIRST_GUESS_TOKENS = 256.0
+_HISTORY_WEIGHT = 0.1
+_PEAK_DECAY = 0.99
+_MAX_HISTORIES = 10_000
+
+
+class Estimate(NamedTuple):
+    """What a request may use, guessed before the call at an instant; `is_guess`: nobody asked for so much output.
+
+    `costs_nano` are by currency, those of the dearest target that may come to answer.
+    """
+
+    at: float
+    input_tokens: int
+    output_tokens: int
+    is_guess: bool
+    costs_nano: Mapping[str, int]
+
+
+class KnownPrices(Protocol):
+    """Remembers what models cost."""
+
+    def known(self, provider: Provider, model: str) -> tuple[Price, ...]:
+        """Return a model's prices, as far as they have been asked for; empty if they are not known."""
+
+
+class _History:
+    """How much a model has answered: the mean, and a peak that fades."""
+
+    __slots__ = ("mean", "peak")
+
+    def __init__(self, output_tokens: int) -> None:
+        self.mean = self.peak = float(output_tokens)
+
+    def add(self, output_tokens: int) -> None:
+        self.mean += _HISTORY_WEIGHT * (output_tokens - self.mean)
+        self.peak = max(float(output_tokens), self.peak * _PEAK_DECAY)
+
+
+class Forecast:
+    """Estimates requests, and learns from those that are over.
+
+    Where the client leaves the output open, limits on tokens reserve what the model answers on the mean, money what it
+    answers at the most: many errors of a mean that run in parallel would add up.
+    """
+
+    def __init__(self, prices: KnownPrices) -> None:
+        self._known = prices
+        self._histories: dict[str, _History] = {}
+
+    def estimate(self, request: Request, model: Model, body_bytes: int, at: float) -> Estimate:
+        """Return what a request may use; what that costs is for `with_costs` to say, where somebody has a budget."""
+        asked = request.max_output_tokens
+        history = self._histories.get(counted_name(request, model)) if asked is None else None
+        each = asked or (history.mean if history is not None else _FIRST_GUESS_TOKENS)
+        return Estimate(at, body_bytes // _BYTES_A_TOKEN, int(each) * request.choices, asked is None, {})
+
+    def with_costs(self, estimate: Estimate, request: Request, model: Model, snapshot: Snapshot) -> Estimate:
+        """Return the estimate with what it may cost."""
+        output_tokens = estimate.output_tokens
+        if estimate.is_guess and (history := self._histories.get(counted_name(request, model))) is not None:
+            output_tokens = int(history.peak) * request.choices
+        units: Units = {"input_tokens": estimate.input_tokens, "output_tokens": output_tokens}
+        costs_nano: dict[str, int] = {}
+        for prices in {id(found := self._prices(each, request)): found for each in reachable(model, snapshot)}.values():
+            if (paid := cost(units, prices, estimate.at)) is not None:
+                costs_nano[paid.currency] = max(paid.nano, costs_nano.get(paid.currency, 0))
+        return estimate._replace(costs_nano=costs_nano)
+
+    def learn(self, name: str, record: UsageRecord) -> None:
+        """Take note of how much a model answered."""
+        if output_tokens := record.units.get("output_tokens"):
+            if (history := self._histories.get(name)) is not None:
+                history.add(output_tokens)
+                return
+            if len(self._histories) >= _MAX_HISTORIES:
+                self._histories.clear()
+            self._histories[name] = _History(output_tokens)
+
+    def _prices(self, target: Target, request: Request) -> tuple[Price, ...]:
+        return target.prices or self._known.known(target.provider, request.model)
+
+
+def counted_name(request: Request, model: Model) -> str:
+    """Return the name that a model is counted under: behind `*` the one that was asked for."""
+    return request.model if model.name == WILDCARD else model.name
+
+
+def reachable(model: Model, snapshot: Snapshot) -> Iterator[Target]:
+    """Yield every target that may come to answer for a model, those of its fallbacks too."""
+    names = {model.name}
+    left = [model]
+    while left:
+        found = left.pop()
+        yield from found.targets
+        for kind in FallbackKind:
+            for name in found.routing.fallbacks_of(kind):
+                fallback = snapshot.by_name.get(name)
+                if fallback is not None and fallback.name not in names:
+                    names.add(fallback.name)
+                    left.append(fallback)
