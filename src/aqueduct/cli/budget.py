@@ -28,16 +28,17 @@ class BudgetOptions(SubjectOptions):
     """Whose budget it is, and what happens when it is used up."""
 
     amount: Annotated[str, typer.Argument(metavar="AMOUNT/PERIOD", help="Such as 5.00/month; day, week, total.")]
-    currency: Annotated[str, typer.Option(help="The currency's three letters.")] = "USD"
+    currency: Annotated[str | None, typer.Option(help="The currency's three letters; USD if left out.")] = None
     time_zone: Annotated[str, typer.Option(help="Where its days, weeks and months begin.")] = "UTC"
     soft: Annotated[bool, typer.Option("--soft", help="Only tell when it is used up, refuse nothing.")] = False
     alerts: Alerts = None
 
     def budget(self) -> NewBudget:
         """Return the budget that is wanted."""
+        budget = parse_budget(self.amount)
         return msgspec.structs.replace(
-            parse_budget(self.amount),
-            currency=self.currency,
+            budget,
+            currency=self.currency or budget.currency,
             time_zone=self.time_zone,
             is_hard=not self.soft,
             alert_thresholds=() if self.alerts is None else parse_percentages(self.alerts),

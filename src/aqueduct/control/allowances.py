@@ -233,13 +233,14 @@ def parse_amount(text: str) -> Decimal:
 
 
 def parse_budget(text: str) -> NewBudget:
-    """Read `5.00/month` as a budget; raises `InvalidValue` for anything else."""
+    """Read `5.00/month` or `5.00 EUR/month` as a budget; raises `InvalidValue` for anything else."""
     amount, _, period = text.partition("/")
+    amount, _, currency = amount.strip().partition(" ")
     try:
-        return NewBudget(amount=parse_amount(amount), period=Period(period.strip()))
+        return NewBudget(amount=parse_amount(amount), period=Period(period.strip()), currency=currency.strip() or "USD")
     except ValueError:
-        periods = ", ".join(Period)
-        raise InvalidValue(f"`{text[:50]}` is not a budget. Write it such as 5.00/month ({periods}).") from None
+        known = f"Write it such as 5.00/month or 5.00 EUR/month ({', '.join(Period)})."
+        raise InvalidValue(f"`{text[:50]}` is not a budget. {known}") from None
 
 
 def checked_nano(amount: Decimal) -> int:

@@ -73,12 +73,15 @@ class ModelFilter:
         self._allowed = tuple(allowed)
         self._denied = denied
 
-    def allows(self, model: str) -> bool:
-        """Whether the model, by the name that was asked for, may be used."""
+    def allows(self, asked: str, model: str) -> bool:
+        """Whether a model may be used by the name that was asked for: its own, or an alias.
+
+        A list that allows means either of them; one that denies the model's own name denies its aliases with it.
+        """
         for names in self._allowed:
-            if model not in names:
+            if asked not in names and model not in names:
                 return False
-        return self._denied is None or model not in self._denied
+        return self._denied is None or (asked not in self._denied and model not in self._denied)
 
 
 UNFILTERED = ModelFilter()

@@ -59,9 +59,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Whether the token still opens the door at `now`."""
         return self.revoked_at is None and not self.is_suspended and (self.expires_at is None or now < self.expires_at)
 
-    def may_use(self, model: str) -> bool:
-        """Whether the model, by the name that was asked for, may be used."""
-        return self.models.allows(model)
+    def may_use(self, asked: str, model: str | None = None) -> bool:
+        """Whether a model may be used by the name that was asked for; `model` is its own, where that is another."""
+        return self.models.allows(asked, asked if model is None else model)
 
     def may_come_from(self, address: str | None) -> bool:
         """Whether a caller at this address may use the token; an address that is not known only where any may."""

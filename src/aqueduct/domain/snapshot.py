@@ -21,11 +21,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     def resolve(self, principal: Principal, name: str) -> Model:
         """Return the model behind `name`; what the principal may not use is as unknown as what does not exist."""
         model = self.by_name.get(name, self.wildcard)
-        if model is None or not principal.may_use(name):
+        if model is None or not principal.may_use(name, None if model is self.wildcard else model.name):
             shown = name[:_SHOWN_CHARACTERS]
             raise ModelNotFound(f"The model `{shown}` does not exist or you do not have access to it.")
         return model
 
     def visible(self, principal: Principal) -> list[tuple[str, Model]]:
         """List the (name, model) pairs that the principal may use, aliases included; `*` itself is never listed."""
-        return [(name, model) for name, model in self.by_name.items() if principal.may_use(name)]
+        return [(name, model) for name, model in self.by_name.items() if principal.may_use(name, model.name)]

@@ -1,6 +1,7 @@
 """Admits requests: reserves what they may use of every limit and budget, in one step, and settles it to the truth."""
 
 from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from aqueduct.counters.answers import Answer, Refusal, Reservation, Unseeded
@@ -9,12 +10,14 @@ from aqueduct.counters.contract import Counters
 from aqueduct.domain.budget import Budget
 from aqueduct.domain.limit import Dimension
 from aqueduct.domain.model import Model
+from aqueduct.domain.money import written
+from aqueduct.domain.period import FOREVER
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.domain.usage import UsageRecord
 from aqueduct.errors import CountersUnavailable, InsufficientQuota, RateLimitExceeded, RequestError
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.forecast import Estimate, Forecast, counted_name
-from aqueduct.gateway.gauges import LimitGauge, Plan, Plans
+from aqueduct.gateway.gauges import BudgetGauge, LimitGauge, Plan, Plans
 from aqueduct.gateway.response_head import HeaderLines
 from aqueduct.wire.limits import limit_fields
 from aqueduct.wire.request import Request
@@ -102,7 +105,7 @@ class Limiter:
             raise CountersUnavailable("What is left of a budget cannot be told at the moment. Try again shortly.")
         entry.call.limit_lines = _lines(plan, answer)
         if isinstance(answer, Refusal):
-            raise _refusal(plan, claims, answer)
+            raise _refusal(plan, claims, answer, estimate.at)
         entry.admission = Admission(self, counted, plan, answer)
 
     def _reserve(
@@ -138,15 +141,31 @@ def _lines(plan: Plan, answer: Reservation | Refusal) -> HeaderLines:
     return lines
 
 
-def _refusal(plan: Plan, claims: Sequence[Claim], refusal: Refusal) -> RequestError:
+def _over_budget(gauge: BudgetGauge, at: float) -> InsufficientQuota:
+    """Return the error for a budget that what the request may cost does not fit in any more."""
+    budget, ends_at = gauge.budget, gauge.span(at).ends_at
+    whose = f"{budget.subject_type.replace('_', ' ')}'s budget of {written(budget.amount_nano)} {budget.currency}"
+    error = InsufficientQuota(
+        f"What this request may cost does not fit in what is left of the {whose} in total."
+        if ends_at == FOREVER
+        else f"What this request may cost does not fit in what is left of the {whose} a {budget.period}. "
+        f"The next {budget.period} begins at {datetime.fromtimestamp(ends_at, UTC):%Y-%m-%d %H:%M} UTC."
+    )
+    error.retry_after_seconds = None if ends_at == FOREVER else max(0.0, ends_at - at)
+    return error
+
+
+def _refusal(plan: Plan, claims: Sequence[Claim], refusal: Refusal, at: float) -> RequestError:
     """Return the error for what takes longest to have room again; a budget before all else."""
     refused = {id(each.claim): each.wait_seconds for each in refusal.refused}
     waits: list[tuple[float | None, LimitGauge]] = []
     for gauge, claim in zip(plan.gauges, claims, strict=True):
         if id(claim) not in refused:
             continue
+        if isinstance(gauge, BudgetGauge):
+            return _over_budget(gauge, at)
         if not isinstance(gauge, LimitGauge):
-            return InsufficientQuota("The budget for this period is used up.")
+            raise TypeError(gauge)
         waits.append((refused[id(claim)], gauge))
     wait, gauge = max(waits, key=lambda each: float("inf") if each[0] is None else each[0])
     what = f"{gauge.limit} {_WORDS[gauge.dimension]}"

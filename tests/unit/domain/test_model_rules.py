@@ -26,7 +26,19 @@ def rule(*, allow: tuple[str, ...] | None = None, deny: tuple[str, ...] = (), in
 
 def usable(*levels: ModelRule) -> list[str]:
     models = compile_rules(levels)
-    return [name for name in MODELS if models.allows(name)]
+    return [name for name in MODELS if models.allows(name, name)]
+
+
+def test_an_alias_is_allowed_by_either_name_and_denied_by_its_model_s_own() -> None:
+    def may(asked: str, model: str, allow: tuple[str, ...] | None = None, deny: tuple[str, ...] = ()) -> bool:
+        return compile_rules([rule(allow=allow, deny=deny)]).allows(asked, model)
+
+    assert may("alias", "own", allow=("own",))
+    assert may("alias", "own", allow=("alias",))
+    assert not may("own", "own", allow=("alias",))
+    assert not may("alias", "own", deny=("own",))
+    assert not may("alias", "own", deny=("alias",))
+    assert may("own", "own", deny=("alias",))
 
 
 def test_without_rules_everything_is_allowed() -> None:
