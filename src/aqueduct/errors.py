@@ -142,6 +142,12 @@ class PermissionDenied(RequestError):
     code = "permission_denied"
 
 
+class TermsNotAccepted(PermissionDenied):
+    """The organisation's terms of service come first."""
+
+    code = "terms_not_accepted"
+
+
 class ModelNotFound(RequestError):
     """No such model, or none this API token may see; the two are not told apart."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import HTTPException, RequestValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from aqueduct.errors import (
     AlreadyExists,
@@ -49,6 +49,7 @@ def answer_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer_error)
     for absence in (OperationalError, InterfaceError, OSError):
         app.add_exception_handler(absence, answer_absence)
+    app.add_exception_handler(DBAPIError, answer_database_error)
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
@@ -60,6 +61,12 @@ async def answer_absence(_request: Request, error: Exception) -> Response:
     """Answer that the database is away."""
     logger.warning("not administered: the database does not answer", reason=type(error).__name__)
     return as_response(DatabaseUnavailable("The database does not answer at the moment. Try again shortly."))
+
+
+async def answer_database_error(request: Request, error: Exception) -> Response:
+    """Answer that the database went away in the middle of something, if that is what it is."""
+    is_gone = isinstance(error, DBAPIError) and error.connection_invalidated
+    return await (answer_absence if is_gone else answer_error)(request, error)
 
 
 def as_response(error: Exception) -> Response:

@@ -21,7 +21,7 @@ def show_list(items: Sequence[Item], columns: Mapping[str, Callable[[Item], obje
     table = Table(*columns)
     for item in items:
         # What people have named is not to be read as markup.
-        table.add_row(*(escape(text(column(item))) for column in columns.values()))
+        table.add_row(*(escape(printable(text(column(item)))) for column in columns.values()))
     show(table)
 
 
@@ -41,6 +41,11 @@ def text(value: object) -> str:
             return ", ".join(map(text, value))
         case _:
             return str(value)
+
+
+def printable(words: str) -> str:
+    """Return words without what a terminal would act on: clients choose some of them."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in words)
 
 
 def show_instant(instant: float | None, without: str = "never") -> str:

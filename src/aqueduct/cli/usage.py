@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from aqueduct.cli.printing import printable
 from aqueduct.cli.session import in_workspace, show
 from aqueduct.control import usage, usage_export
 from aqueduct.control.periods import parse_start
@@ -137,7 +138,7 @@ def as_table(summaries: Sequence[UsageSummary], by: Sequence[str]) -> Table:
     for summary in summaries:
         # What people have named is not to be read as markup.
         names = zip(summary.keys, summary.names, strict=True)
-        table.add_row(*(escape(shown(key, name)) for key, name in names), *numbers(summary))
+        table.add_row(*(escape(printable(shown(key, name))) for key, name in names), *numbers(summary))
     table.add_section()
     table.add_row("Total", *[""] * (len(by) - 1), *numbers(usage.total(summaries)))
     return table

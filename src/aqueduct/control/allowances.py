@@ -31,6 +31,8 @@ from aqueduct.storage.spending import read_spending
 Allowance = TypeVar("Allowance", bound=Subjected)
 MAX_LIMIT = 10**15
 MAX_THRESHOLD = 1000
+LOCAL_ZONES = frozenset({"localtime", "posixrules", "Factory"})
+"""What means something else on each machine."""
 
 
 class Allowances(Aggregate[Allowance]):
@@ -227,7 +229,7 @@ def require_known(item: Subjected, what: str) -> None:
 
 def parse_amount(text: str) -> Decimal:
     """Read an amount of money; raises `InvalidValue` for anything else."""
-    if re.fullmatch(r"\d{1,10}(\.\d{1,9})?", text.strip()) is None:
+    if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,9})?", text.strip()) is None:
         raise InvalidValue(f"`{text[:50]}` is not an amount. Write it such as 5 or 12.50, with up to nine decimals.")
     return Decimal(text.strip())
 
@@ -253,6 +255,8 @@ def checked_nano(amount: Decimal) -> int:
 
 def is_time_zone(name: str) -> bool:
     """Whether the system knows a time zone of this name."""
+    if name in LOCAL_ZONES:
+        return False
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):

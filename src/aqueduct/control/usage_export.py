@@ -82,11 +82,15 @@ async def export_records(
 ) -> AsyncIterator[bytes]:
     """Yield a line a request, in the order of their ids, with its attempts (CSV has only their number)."""
     lines = record_lines(form, end)
-    yield lines.head()
+    # With the first line: where none can be read, nothing has been said yet.
+    head = lines.head()
     async for page, attempts in read_pages(database, selection, with_attempts=form is LineFormat.JSONL):
         line = usage_records.flat if form is LineFormat.CSV else partial(usage_records.whole, attempts=attempts)
         async for chunk in encode(page, lines, line):
-            yield chunk
+            yield head + chunk
+            head = b""
+    if head:
+        yield head
 
 
 async def read_pages(

@@ -16,7 +16,7 @@ class ModelRule(Subjected, frozen=True, kw_only=True):
     """What one subject may use: `allow` of None is every model, `deny` takes models away again.
 
     A subject gets no more than those above it have, unless it stops inheriting (`inherits` is false): then the rules
-    above it do not matter to it or to those below.
+    above it do not matter to it or to those below, but for those that a higher rank has set.
     """
 
     allow: tuple[str, ...] | None = None
@@ -88,15 +88,14 @@ UNFILTERED = ModelFilter()
 
 
 def compile_rules(levels: Iterable[ModelRule]) -> ModelFilter:
-    """Compile the rules of a caller's subjects, the widest first."""
-    allowed: list[NameSet] = []
-    denied: set[str] = set()
+    """Compile the rules of a caller's subjects, the widest first; what a higher rank has set is always inherited."""
+    in_force: list[ModelRule] = []
     for rule in levels:
         if not rule.inherits:
-            allowed, denied = [], set()
-        if rule.allow is not None:
-            allowed.append(NameSet(rule.allow))
-        denied.update(rule.deny)
+            in_force = [above for above in in_force if above.rank > rule.rank]
+        in_force.append(rule)
+    allowed = [NameSet(rule.allow) for rule in in_force if rule.allow is not None]
+    denied = {name for rule in in_force for name in rule.deny}
     if not allowed and not denied:
         return UNFILTERED
     return ModelFilter(allowed, NameSet(denied) if denied else None)

@@ -84,6 +84,8 @@ def cost(units: Units, prices: Sequence[Price], at: float) -> Cost | None:
 def sum_costs(attempts: Sequence[AttemptRecord]) -> Cost | None:
     """Return what the attempts cost together; None if no price was known, or their currencies differ."""
     costs = [(each.cost_nano, each.currency) for each in attempts if each.cost_nano is not None]
+    # What cost nothing has no say in which currency it is.
+    costs = [(nano, currency) for nano, currency in costs if nano] or costs[-1:]
     currencies = {currency for _, currency in costs}
     if len(currencies) != 1:
         return None

@@ -12,6 +12,7 @@ from aqueduct.wire.request import Request
 
 _BYTES_A_TOKEN = 4
 _FIRST_GUESS_TOKENS = 256.0
+_FIRST_GUESS_AT_MOST = 4096
 _HISTORY_WEIGHT = 0.1
 _PEAK_DECAY = 0.99
 _MAX_HISTORIES = 10_000
@@ -71,8 +72,9 @@ class Forecast:
     def with_costs(self, estimate: Estimate, request: Request, model: Model, snapshot: Snapshot) -> Estimate:
         """Return the estimate with what it may cost."""
         output_tokens = estimate.output_tokens
-        if estimate.is_guess and (history := self._histories.get(counted_name(request, model))) is not None:
-            output_tokens = int(history.peak) * request.choices
+        if estimate.is_guess:
+            history = self._histories.get(counted_name(request, model))
+            output_tokens = int(_FIRST_GUESS_AT_MOST if history is None else history.peak) * request.choices
         units: Units = {"input_tokens": estimate.input_tokens, "output_tokens": output_tokens}
         costs_nano: dict[str, int] = {}
         for prices in {id(found := self._prices(each, request)): found for each in reachable(model, snapshot)}.values():

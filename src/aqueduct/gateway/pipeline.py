@@ -8,7 +8,7 @@ import structlog
 
 from aqueduct.domain.principal import TermsState
 from aqueduct.domain.usage import CANCELLED, CLIENT_GONE, FINISHED, REFUSED, SEND_FAILED, UPSTREAM_DIED
-from aqueduct.errors import Draining, JournalUnavailable, PermissionDenied
+from aqueduct.errors import Draining, JournalUnavailable, TermsNotAccepted
 from aqueduct.gateway.account import Entry, Ledger
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.authenticate import Authenticator
@@ -77,7 +77,7 @@ class Pipeline:
 
         async def work(entry: Entry) -> None:
             if entry.principal.terms is TermsState.DUE:
-                raise PermissionDenied(_TERMS_ARE_DUE, code="terms_not_accepted")
+                raise TermsNotAccepted(_TERMS_ARE_DUE)
             snapshot = self._state.snapshot
             body = await call.read_body(self._limits.max_body_bytes, self._in_flight)
             if entry.principal.capture is not None:
