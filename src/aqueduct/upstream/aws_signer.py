@@ -74,7 +74,7 @@ class AwsSigner:
         access = self._access
         if access.is_stale:
             async with access.lock:
-                if access.is_stale and time.monotonic() >= access.retry_at:
+                if time.monotonic() >= access.retry_at and access.is_stale:
                     await asyncio.to_thread(_renew, access)
         if access.frozen is None or (access.failure and access.source.refresh_needed(0)):
             raise UpstreamUnauthorized(f"no AWS credentials: {access.failure}")

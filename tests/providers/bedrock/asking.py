@@ -125,7 +125,7 @@ def _parts(block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]
     if "toolUse" in block:
         use = block["toolUse"]
         written = json.dumps(use["input"]) if use["input"] else ""
-        start = {"toolUse": {"toolUseId": use["toolUseId"], "name": use["name"]}}
+        start: dict[str, Any] = {"toolUse": {"toolUseId": use["toolUseId"], "name": use["name"]}}
         return start, [{"toolUse": {"input": half}} for half in halves(written)]
     if "reasoningContent" in block:
         thought = block["reasoningContent"]

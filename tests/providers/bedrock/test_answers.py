@@ -180,7 +180,7 @@ def test_errors_by_their_name_in_a_header_in_the_body_and_in_a_stream(
 @pytest.mark.parametrize(
     "message",
     [
-        "The model returned the following errors: Input Tokens Exceeded: Number of input tokens exceeds maximum length.",
+        "The model returned the following errors: Input Tokens Exceeded: Number of input tokens exceeds.",
         "The model returned the following errors: prompt is too long: 200049 tokens > 200000 maximum",
         "Input is too long for requested model.",
     ],

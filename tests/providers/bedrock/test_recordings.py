@@ -116,6 +116,7 @@ def test_a_conversation_in_openais_words_becomes_what_was_recorded(exchange: Rec
     specs = [tool["toolSpec"] for tool in recorded.get("toolConfig", {}).get("tools", ())]
     tools = [{"type": "function", "function": {**_function(spec)}} for spec in specs]
     members: dict[str, Any] = {"tools": tools} if tools else {}
+    schema: dict[str, Any] | None = None
     if "outputConfig" in recorded:
         asked = recorded["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
         schema = {"name": asked["name"], "schema": json.loads(asked["schema"])}
@@ -125,7 +126,7 @@ def test_a_conversation_in_openais_words_becomes_what_was_recorded(exchange: Rec
     assert body.get("inferenceConfig", {}) == recorded["inferenceConfig"]
     compared = ("messages", "system", "toolConfig")
     assert {name: body.get(name) for name in compared} == {name: recorded.get(name) for name in compared}
-    if "outputConfig" in recorded:
+    if schema is not None:
         ours = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]
         assert (ours["name"], json.loads(ours["schema"])) == (schema["name"], schema["schema"])
     assert botocore_reading.faults(model, body) == ""

@@ -58,7 +58,7 @@ def read_answer(request: Request, body: bytes) -> Answer:
         answer = _decoder.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise UpstreamInvalidResponse(f"the answer is not one of Converse's: {error}") from error
-    message = answer.output and answer.output.message
+    message = None if answer.output is None else answer.output.message
     if message is None or answer.stop_reason is None:
         raise UpstreamInvalidResponse("the answer has no message, or does not say why it ends")
     choice = _choice(message.content, finish_reason(answer.stop_reason))

@@ -2,7 +2,7 @@
 
 Sources: "Supported models and model features" and "Structured outputs" of the Bedrock user guide, `ToolChoice` of its
 API reference, "Extended thinking" of the Amazon Nova user guide. A model whose id tells nothing (an application
-inference profile, a provisioned or an imported model) may be made to call a tool, but is asked for nothing that few have.
+inference profile, a provisioned or an imported model) may be made to call a tool, but not for what few have.
 """
 
 import enum

@@ -42,7 +42,7 @@ def read_options(request: ChatRequest, family: Family, *, lacks_thinking: bool) 
         inference["maxTokens"] = limit
     inference |= _sampling(fields)
     effort = fields.pop("output_config", {})
-    additional = {name: fields[name] for name in ("thinking", "top_k") if name in fields}
+    additional: dict[str, Any] = {name: fields[name] for name in ("thinking", "top_k") if name in fields}
     return Options(inference, additional, effort, options.dropped, options.thinks)
 
 
