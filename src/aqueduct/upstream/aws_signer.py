@@ -39,10 +39,19 @@ class _Access:
     @property
     def is_stale(self) -> bool:
         """Whether to ask the source: it costs no I/O to know."""
+        return self._needs_renewal(None)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is nothing that could sign."""
+        return self._needs_renewal(0)
+
+    def _needs_renewal(self, ahead_seconds: int | None) -> bool:
+        """Whether the credentials end within so long; None is as long as botocore renews them ahead."""
         if self.frozen is None:
             return True
         needs_renewal = getattr(self.source, "refresh_needed", None)
-        return needs_renewal is not None and needs_renewal()
+        return needs_renewal is not None and needs_renewal(ahead_seconds)
 
 
 class AwsSigner:
@@ -76,8 +85,8 @@ class AwsSigner:
             async with access.lock:
                 if time.monotonic() >= access.retry_at and access.is_stale:
                     await asyncio.to_thread(_renew, access)
-        if access.frozen is None or (access.failure and access.source.refresh_needed(0)):
-            raise UpstreamUnauthorized(f"no AWS credentials: {access.failure}")
+        if access.has_ended:
+            raise UpstreamUnauthorized(f"no AWS credentials: {access.failure or 'they have ended'}")
         return access.frozen
 
 

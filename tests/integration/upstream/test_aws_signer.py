@@ -161,6 +161,9 @@ async def test_keys_that_end_are_renewed_in_time_and_a_failure_leaves_the_old_on
             traveller.move_to("2026-11-24T13:49:30Z")
             endpoint.script(reply(b"", status=400))
             assert sent(await signer.sign(REQUEST, provider()))["x-amz-security-token"] == "AKI2"
+            traveller.move_to("2026-11-24T14:00:01Z")
+            with pytest.raises(UpstreamUnauthorized):
+                await signer.sign(REQUEST, provider())
 
 
 def _grant(key: str, ends: str) -> Any:

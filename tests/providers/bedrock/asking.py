@@ -132,7 +132,7 @@ def _parts(block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]
         if "redactedContent" in thought:
             return {}, [{"reasoningContent": thought}]
         text = thought["reasoningText"]
-        deltas = [{"reasoningContent": {"text": half}} for half in halves(text["text"])]
+        deltas: list[dict[str, Any]] = [{"reasoningContent": {"text": half}} for half in halves(text["text"])]
         return {}, [*deltas, {"reasoningContent": {"signature": text["signature"]}}]
     if "citationsContent" in block:
         cited = block["citationsContent"]

@@ -42,6 +42,7 @@ def checked(request: ChatRequest, model: str) -> dict[str, Any]:
     assert len(used) == len(set(used))
     assert len(named) == len(set(named))
     assert all(re.fullmatch(r"[a-zA-Z0-9_.:-]{1,64}", call_id) for call_id in used)
+    assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", block["toolUse"]["name"]) for block in blocks if "toolUse" in block)
     assert "toolConfig" in body or not any({"toolUse", "toolResult"} & block.keys() for block in blocks)
     for turn in body["messages"]:
         assert turn["content"]

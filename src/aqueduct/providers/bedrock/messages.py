@@ -7,6 +7,7 @@ arguments are not an object, a conversation that does not begin with the user, a
 
 import base64
 import binascii
+import re
 from typing import Any
 
 import msgspec
@@ -42,6 +43,8 @@ FILLER: Block = {"text": "."}
 """What the user is made to say where Bedrock wants words of the user's and there are none."""
 
 _POINT = "cachePoint"
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
+_LONGEST_NAME = 64
 
 
 class Conversation:
@@ -127,7 +130,8 @@ class Conversation:
         raise InvalidRequest("This model knows calls of functions only.", param=path)
 
     def _use(self, call_id: str, name: str, arguments: str) -> Block:
-        return {"toolUse": {"toolUseId": self._ids.begin(call_id), "name": name, "input": call_input(arguments)}}
+        clean = _NOT_IN_NAMES.sub("_", name)[:_LONGEST_NAME] or "tool"
+        return {"toolUse": {"toolUseId": self._ids.begin(call_id), "name": clean, "input": call_input(arguments)}}
 
     def _result(self, message: ToolMessage | FunctionMessage, extras: MessageExtras, path: str) -> list[Block]:
         call_id = message.tool_call_id if isinstance(message, ToolMessage) else f"call_{message.name}"
