@@ -84,6 +84,8 @@ async def _probe_provider(provider: Provider, kind: Kind, transport: Transport) 
             response.close()
     except UpstreamError as error:
         return f"does not answer: {error}"
+    if kind.signer is not None and provider.api_key is None and response.status < 500:
+        return "answers; it was asked without a signature, so that nothing is known of the credentials"
     if response.status in (401, 403):
         return f"answers, but refuses the credential ({response.status})"
     return "answers" if response.status == 200 else f"answers with status {response.status}"
