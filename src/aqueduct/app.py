@@ -45,7 +45,7 @@ from aqueduct.gateway.routing.view import StateTeller, list_health
 from aqueduct.gateway.schema.checker import SchemaChecker
 from aqueduct.gateway.server import GatewayServer, bind, loop_factory
 from aqueduct.gateway.state import State
-from aqueduct.gateway.target_caller import TargetCaller
+from aqueduct.gateway.target_caller import Signer, TargetCaller
 from aqueduct.local import weights
 from aqueduct.local.transport import LocalTransport
 from aqueduct.providers.registry import KINDS
@@ -60,6 +60,7 @@ from aqueduct.storage.retention import Retention
 from aqueduct.storage.shipper import Shipper
 from aqueduct.storage.spending import read_spending
 from aqueduct.telemetry.metrics import CONFIG_IS_REFUSED
+from aqueduct.upstream.aws_signer import AwsSigner
 from aqueduct.upstream.google_signer import GoogleSigner
 from aqueduct.upstream.options import transport_options
 from aqueduct.upstream.transport import Transport
@@ -109,7 +110,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         state = State(snapshot)
         client_address = ClientAddress(settings.trusted_proxies)
         authenticator = Authenticator(StoredTokens(workspace), workspace.revision, client_address)
-        signers = {"google": GoogleSigner(http)}
+        signers: dict[str, Signer] = {"google": GoogleSigner(http), "aws": AwsSigner()}
         opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}, signers))
         traffic = Traffic()
         traffic.listeners.append(StateTeller(events.emit))

@@ -10,11 +10,14 @@ from aqueduct.domain.model import Provider, Target
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import UpstreamError
 from aqueduct.providers.registry import Kind
+from aqueduct.upstream.aws_signer import check_aws_credentials
 from aqueduct.upstream.google_signer import check_service_account
 from aqueduct.upstream.transport import Transport
 
 _PROBE_TIMEOUTS = Timeouts(connect_seconds=5.0, first_byte_seconds=10.0, idle_seconds=10.0, total_seconds=15.0)
 _MAX_PROBE_BYTES = 16 * 1024 * 1024
+_CREDENTIAL_CHECKS = {"google": check_service_account, "aws": check_aws_credentials}
+"""By the name of a signer."""
 
 
 class ServedTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,8 +46,9 @@ def list_served(snapshot: Snapshot) -> Iterator[ServedTarget]:
 def check_credentials(snapshot: Snapshot, kinds: Mapping[str, Kind]) -> None:
     """Raise `ConfigurationError` for a provider that could not sign a request with the credentials it was given."""
     for provider in {target.provider for model in snapshot.models for target in model.targets}:
-        if kinds[provider.kind].signer == "google":
-            check_service_account(provider)
+        check = _CREDENTIAL_CHECKS.get(kinds[provider.kind].signer or "")
+        if check is not None:
+            check(provider)
 
 
 def mask(secret: str | None) -> str:
@@ -80,6 +84,8 @@ async def _probe_provider(provider: Provider, kind: Kind, transport: Transport) 
             response.close()
     except UpstreamError as error:
         return f"does not answer: {error}"
+    if kind.signer is not None and provider.api_key is None and response.status < 500:
+        return "answers; it was asked without a signature, so that nothing is known of the credentials"
     if response.status in (401, 403):
         return f"answers, but refuses the credential ({response.status})"
     return "answers" if response.status == 200 else f"answers with status {response.status}"

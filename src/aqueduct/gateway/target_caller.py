@@ -17,8 +17,8 @@ from aqueduct.wire.request import Request
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 256 * 1024
-_REQUEST_ID_HEADERS = (b"x-request-id", b"request-id")
-"""Where upstreams say what they call a request; Anthropic leaves out the `x-`."""
+_REQUEST_ID_HEADERS = (b"x-request-id", b"request-id", b"x-amzn-requestid")
+"""Where upstreams say what they call a request; Anthropic leaves out the `x-`, AWS has a name of its own."""
 
 
 class Transport(Protocol):

@@ -9,6 +9,7 @@ from aqueduct.domain.model import Provider, StructuredOutput
 from aqueduct.providers.anthropic.operation import AnthropicChat
 from aqueduct.providers.authentication import anthropic_headers, bearer_headers, gemini_headers
 from aqueduct.providers.base import Adapter
+from aqueduct.providers.bedrock.operation import BedrockChat
 from aqueduct.providers.gemini.adapter import GeminiOperation, VertexOperation
 from aqueduct.providers.local import LocalOperation
 from aqueduct.providers.openai import OpenAIOperation
@@ -57,6 +58,13 @@ KINDS: dict[str, Kind] = {
         credentials=frozenset({"service_account"}),
         signer="google",
         headers=gemini_headers,
+    ),
+    "bedrock": Kind(
+        adapter={"chat": BedrockChat()},
+        default_base_url="https://bedrock-runtime.{region}.amazonaws.com",
+        options={"region": None, "guardrail": "none", "guardrail_version": "DRAFT"},
+        credentials=frozenset({"access_key_id", "secret_access_key", "session_token"}),
+        signer="aws",
     ),
 }
 """By the name that `kind` has in the config."""

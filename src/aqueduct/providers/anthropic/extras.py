@@ -15,7 +15,7 @@ from aqueduct.wire.request import Request
 OWN_FORMAT = "anthropic-claude-v1"
 """How OpenRouter calls reasoning that only Anthropic's models can read again."""
 
-_MESSAGE_NAMES = (b'"cache_control"', b'"is_error"', b'"reasoning_details"', b'"thinking_blocks"')
+_MESSAGE_NAMES = (b'"cache_control"', b'"citations"', b'"is_error"', b'"reasoning_details"', b'"thinking_blocks"')
 _TTLS = ("5m", "1h")
 
 
@@ -23,6 +23,7 @@ class PartExtras(msgspec.Struct, gc=False):
     """What a part has beyond OpenAI's schema."""
 
     cache_control: Any = None
+    citations: Any = None
 
 
 class MessageExtras(msgspec.Struct, gc=False):

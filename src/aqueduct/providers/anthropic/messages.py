@@ -41,6 +41,7 @@ FILLER: Block = {"type": "text", "text": "."}
 """What the user is made to say where Anthropic wants a turn of the user's and there is none."""
 
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
+_LONGEST_ID = 56
 
 
 class Conversation:
@@ -51,7 +52,7 @@ class Conversation:
         self.turns: list[dict[str, Any]] = []
         self.lacks_thinking = False
         """Whether the turn that called the tools whose results come last came back without its thinking."""
-        self._ids = _CallIds()
+        self._ids = CallIds()
         extras = message_extras(request)
         for index, message in enumerate(request.parameters.messages):
             self._add(message, extras[index] if extras else NO_MESSAGE, f"messages[{index}]")
@@ -96,7 +97,7 @@ class Conversation:
         thinking = thinking_blocks(extras)
         if calls:
             self.lacks_thinking = not thinking
-        return _placed(thinking, [*rest, *calls])
+        return placed(thinking, [*rest, *calls])
 
     def _call(self, call: ToolCall, path: str) -> Block:
         if isinstance(call, FunctionToolCall):
@@ -106,7 +107,7 @@ class Conversation:
         raise InvalidRequest("This model knows calls of functions only.", param=path)
 
     def _use(self, call_id: str, name: str, arguments: str) -> Block:
-        return {"type": "tool_use", "id": self._ids.begin(call_id), "name": name, "input": _input(arguments)}
+        return {"type": "tool_use", "id": self._ids.begin(call_id), "name": name, "input": call_input(arguments)}
 
     def _result(self, message: ToolMessage | FunctionMessage, extras: MessageExtras, path: str) -> Block:
         call_id = message.tool_call_id if isinstance(message, ToolMessage) else f"call_{message.name}"
@@ -158,8 +159,11 @@ _NAMED_BY_CALL = ToolMessage | FunctionMessage
 """Messages that say with their name only what the call says already."""
 
 
-class _CallIds:
-    """Ids of calls as Anthropic takes them: of few characters, and no two calls the same."""
+class CallIds:
+    """Ids of calls as Anthropic takes them: of few characters, and no two calls the same.
+
+    Bedrock takes at most 64 characters beside.
+    """
 
     def __init__(self) -> None:
         self._current: dict[str, str] = {}
@@ -167,7 +171,7 @@ class _CallIds:
 
     def begin(self, call_id: str) -> str:
         """Return the id of a new call."""
-        clean = _NOT_IN_IDS.sub("_", call_id) or "call"
+        clean = _clean(call_id)
         name, number = clean, 1
         while name in self._taken:
             number += 1
@@ -178,7 +182,11 @@ class _CallIds:
 
     def current(self, call_id: str) -> str:
         """Return the id of the last call that had this one."""
-        return self._current.get(call_id) or _NOT_IN_IDS.sub("_", call_id) or "call"
+        return self._current.get(call_id) or _clean(call_id)
+
+
+def _clean(call_id: str) -> str:
+    return _NOT_IN_IDS.sub("_", call_id)[:_LONGEST_ID] or "call"
 
 
 def _blocks(content: Content, extras: MessageExtras, path: str) -> list[Block]:
@@ -209,7 +217,7 @@ def _instructions(content: Content, extras: MessageExtras, path: str) -> list[Bl
     return blocks
 
 
-def _input(arguments: str) -> Any:
+def call_input(arguments: str) -> Any:
     """Return a call's arguments as an object, as they were written; what is none becomes one."""
     text = arguments.encode("utf-8", "replace")
     try:
@@ -219,7 +227,7 @@ def _input(arguments: str) -> Any:
     return msgspec.Raw(text)
 
 
-def _placed(thinking: list[tuple[int | None, Block]], rest: list[Block]) -> list[Block]:
+def placed(thinking: list[tuple[int | None, Block]], rest: list[Block]) -> list[Block]:
     """Return the blocks in the order in which the model wrote them; thinking without a place comes first."""
     blocks: list[Block] = []
     left = list(rest)

@@ -54,7 +54,7 @@ def tool_fields(request: ChatRequest, family: Family) -> dict[str, Any]:
         if controls and controls[index]:
             written["cache_control"] = controls[index]
         tools[tool.function.name] = written
-    kind, names = _choice(request)
+    kind, names = chosen(request)
     fields: dict[str, Any] = {"tools": [tool for name, tool in tools.items() if names is None or name in names]}
     if names is not None and not names <= tools.keys():
         raise InvalidRequest("'tool_choice' names a function that is not among the tools.", param="tool_choice")
@@ -69,7 +69,7 @@ def tool_fields(request: ChatRequest, family: Family) -> dict[str, Any]:
     return fields if choice == {"type": "auto"} else {**fields, "tool_choice": choice}
 
 
-def _choice(request: ChatRequest) -> tuple[str, set[str] | None]:
+def chosen(request: ChatRequest) -> tuple[str, set[str] | None]:
     """Return the type of the choice and the names that it is among, None for all."""
     choice = request.parameters.tool_choice
     if choice is None:
@@ -94,7 +94,7 @@ def _allowed_name(tool: Mapping[str, msgspec.Raw]) -> str:
 
 
 def _tool(function: Function, family: Family) -> dict[str, Any]:
-    tool: dict[str, Any] = {"name": function.name, "input_schema": _parameters(function)}
+    tool: dict[str, Any] = {"name": function.name, "input_schema": parameters_of(function)}
     if function.description:
         tool["description"] = function.description
     if function.strict and (schema := _strict_schema(function, family)) is not None:
@@ -102,7 +102,8 @@ def _tool(function: Function, family: Family) -> dict[str, Any]:
     return tool
 
 
-def _parameters(function: Function) -> dict[str, Any]:
+def parameters_of(function: Function) -> dict[str, Any]:
+    """Return a function's JSON schema, which names its type."""
     raw = function.parameters
     if isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null":
         return dict(_NO_PARAMETERS)
@@ -116,5 +117,5 @@ def _parameters(function: Function) -> dict[str, Any]:
 
 
 def _strict_schema(function: Function, family: Family) -> dict[str, Any] | None:
-    adapted = adapt(_parameters(function)) if family.has_schemas else None
+    adapted = adapt(parameters_of(function)) if family.has_schemas else None
     return None if adapted is None else adapted.schema
