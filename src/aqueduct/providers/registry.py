@@ -9,8 +9,11 @@ from aqueduct.domain.model import Provider, StructuredOutput
 from aqueduct.providers.anthropic.operation import AnthropicChat
 from aqueduct.providers.authentication import anthropic_headers, bearer_headers, gemini_headers
 from aqueduct.providers.base import Adapter
+from aqueduct.providers.cohere.operation import CohereChat
 from aqueduct.providers.gemini.adapter import GeminiOperation, VertexOperation
 from aqueduct.providers.local import LocalOperation
+from aqueduct.providers.ollama.operation import OllamaChat
+from aqueduct.providers.ollama.options import SERVER
 from aqueduct.providers.openai import OpenAIOperation
 
 
@@ -57,6 +60,12 @@ KINDS: dict[str, Kind] = {
         credentials=frozenset({"service_account"}),
         signer="google",
         headers=gemini_headers,
+    ),
+    "cohere": Kind(adapter={"chat": CohereChat()}, default_base_url="https://api.cohere.com/v2"),
+    "ollama": Kind(
+        adapter={"chat": OllamaChat()},
+        default_base_url="http://localhost:11434/api",
+        options={"num_ctx": SERVER, "keep_alive": SERVER},
     ),
 }
 """By the name that `kind` has in the config."""
