@@ -42,11 +42,14 @@ def failure_of(status: int, message: str, retry_after_seconds: float | None) -> 
 
 
 def rejection_of(status: int, text: str, *, param: str | None = None, code: str | None = None) -> UpstreamRejected:
-    """Return a refusal of the request itself, in the upstream's own words as far as a client may read them."""
+    """Return a refusal of the request itself, in the upstream's own words as far as a client may read them.
+
+    A status that is not for clients becomes 400.
+    """
     message = clean_message(text or "The model's provider refused the request.")
-    if status == 413 and code is None:
-        return UpstreamRejected(RequestTooLarge(message, param=param), status=status)
+    if status == 413:
+        return UpstreamRejected(RequestTooLarge(message, param=param, code=code), status=status)
     rejection = InvalidRequest(message, param=param, code=code)
-    if code is None and status in REJECTION_STATUSES:
+    if status in REJECTION_STATUSES:
         rejection.status = status
     return UpstreamRejected(rejection, status=status)

@@ -57,14 +57,20 @@ def test_a_client_may_choose_the_model_of_a_wildcard_target() -> None:
 def test_every_role_has_its_own() -> None:
     messages = [
         {"role": "developer", "content": [{"type": "text", "text": "Be"}, {"type": "text", "text": "kind."}]},
-        {"role": "user", "content": [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": PIXEL}}]},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": PIXEL}}],
+        },
         {"role": "assistant", "content": None, "tool_calls": [CALL], "reasoning_content": "I will look."},
         {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "15"}]},
         {"role": "assistant", "content": None, "refusal": "No."},
     ]
     assert sent(messages=messages)["messages"] == [
         {"role": "system", "content": "Be\nkind."},
-        {"role": "user", "content": [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": PIXEL}}]},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": PIXEL}}],
+        },
         {"role": "assistant", "tool_calls": [CALL], "tool_plan": "I will look."},
         {"role": "tool", "tool_call_id": "c1", "content": "15"},
         {"role": "assistant", "content": "No."},

@@ -36,7 +36,7 @@ def read_error(status: int, headers: Headers, body: bytes) -> UpstreamError:
         return rejection_of(status, error.message, param="messages", code="content_filter")
     if status in REJECTION_STATUSES:
         if error.error_type == _OVERFLOW_TYPE or _CONTEXT_OVERFLOW.match(error.message):
-            return rejection_of(status, error.message, param="messages", code="context_length_exceeded")
+            return rejection_of(400, error.message, param="messages", code="context_length_exceeded")
         code = clean_name(error.error_type)
         return rejection_of(status, error.message, code=None if code is None else code.lower())
     return failure_of(status, f"status {status}, type {error.error_type!r}", retry_after_seconds(headers))
