@@ -2,8 +2,8 @@
 
 from tests.docs.pages import REFERENCE, table_rows
 
-from aqueduct.providers.cohere.options import OWN_FIELDS
 from aqueduct.providers.cohere.operation import POLICY
+from aqueduct.providers.cohere.options import OWN_FIELDS
 from aqueduct.providers.registry import KINDS
 
 PROVIDERS = REFERENCE / "providers.md"

@@ -144,7 +144,7 @@ class Body(_Strict):
         assert len(self.stop_sequences or ()) <= 5
         assert self.response_format is None or not (self.tools or self.documents)
         assert self.tool_choice is None or self.tools
-        budget = self.thinking and self.thinking.token_budget
+        budget = None if self.thinking is None else self.thinking.token_budget
         assert budget is None or budget > 0
 
 

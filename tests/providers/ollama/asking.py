@@ -143,8 +143,9 @@ def line(content: str = "", **members: Any) -> dict[str, Any]:
 
 def last(reason: str | None = "stop", content: str = "", **members: Any) -> dict[str, Any]:
     """Return the last line of a stream, which is what a whole answer looks like too."""
-    reasons = {} if reason is None else {"done_reason": reason}
-    return {**line(content, **members), "done": True, **reasons, "prompt_eval_count": 26, "eval_count": 12}
+    reasons: dict[str, Any] = {} if reason is None else {"done_reason": reason}
+    counts = {"prompt_eval_count": 26, "eval_count": 12}
+    return {**line(content, **members), "done": True, **reasons, **counts}
 
 
 def ndjson(*lines: dict[str, Any]) -> bytes:

@@ -1,8 +1,8 @@
 """Ollama's chat as an operation: what the registry names.
 
 Source: Ollama's API reference, `POST /api/chat`. Left to itself, Ollama cuts a conversation that is too long for the
-model without a word (`truncate`), and forgets its beginning while it writes (`shift`); here both are turned off, so that
-it says so.
+model without a word (`truncate`), and forgets its beginning while it writes (`shift`); here both are turned off, so
+that it says so.
 """
 
 from collections.abc import Sequence
