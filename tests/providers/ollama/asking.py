@@ -136,8 +136,8 @@ def dropped(**members: Any) -> set[str]:
 
 def line(content: str = "", **members: Any) -> dict[str, Any]:
     """Return a line of a stream that adds to the message."""
-    inner = {name: members.pop(name) for name in ("thinking", "tool_calls") if name in members}
-    message = {"role": "assistant", "content": content, **inner}
+    inner: dict[str, Any] = {name: members.pop(name) for name in ("thinking", "tool_calls") if name in members}
+    message: dict[str, Any] = {"role": "assistant", "content": content, **inner}
     return {"model": "qwen3", "created_at": "2026-08-13T10:09:58Z", "message": message, "done": False, **members}
 
 
