@@ -10,7 +10,9 @@ from hypothesis import given
 from tests.providers.ollama.asking import CHAT, SERVER, USER, WEATHER, chat, checked, dropped, sent, target
 from tests.unit.wire.request_strategies import chats
 
-from aqueduct.domain.model import StructuredOutput
+from aqueduct.config.compile import compile_source
+from aqueduct.config.load import parse_source
+from aqueduct.domain.model import StructuredOutput, Target
 from aqueduct.errors import ConfigurationError, InvalidRequest
 from aqueduct.providers.registry import KINDS
 from aqueduct.wire.chat import ChatRequest, parse_chat
@@ -108,10 +110,29 @@ def test_the_provider_says_how_large_the_window_is_and_how_long_the_model_stays(
     body = checked(chat(), target(options={"num_ctx": "8192", "keep_alive": "30m"}))
     assert (body["options"], body["keep_alive"]) == ({"num_ctx": 8192}, "30m")
     assert checked(chat(), target(options={**SERVER, "keep_alive": "forever"}))["keep_alive"] == -1
-    with pytest.raises(ConfigurationError, match="num_ctx"):
-        checked(chat(), target(options={**SERVER, "num_ctx": "large"}))
     assert KINDS["ollama"].options == SERVER
     assert dropped(keep_alive="5m", options={"num_ctx": 1}, verbosity="low") == {"keep_alive", "options", "verbosity"}
+
+
+def compiled(options: str) -> Target:
+    text = f"""
+providers: [{{name: lab, kind: ollama, options: {options}}}]
+models: [{{name: m, targets: [{{provider: lab, model: qwen3}}]}}]
+"""
+    return compile_source(parse_source(text.encode(), "a.yaml", {}), KINDS).models[0].targets[0]
+
+
+@pytest.mark.parametrize(
+    "options", ["{}", "{num_ctx: '8192'}", "{keep_alive: '0'}", "{keep_alive: 1h30m}", "{keep_alive: forever}"]
+)
+def test_good_options_are_taken_from_the_config(options: str) -> None:
+    checked(chat(), compiled(options))
+
+
+@pytest.mark.parametrize("options", ["{num_ctx: large}", "{num_ctx: '0'}", "{keep_alive: long}", "{keep_alive: '5'}"])
+def test_an_option_that_ollama_would_not_understand_is_refused_with_the_config(options: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be"):
+        compiled(options)
 
 
 @pytest.mark.parametrize(

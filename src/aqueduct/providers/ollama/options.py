@@ -3,14 +3,13 @@
 Source: Ollama's API reference, and its page on a Modelfile's parameters.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from aqueduct.domain.model import Provider
-from aqueduct.errors import ConfigurationError, InvalidRequest
+from aqueduct.errors import InvalidRequest
 from aqueduct.providers.field_policy import given_fields
 from aqueduct.wire.chat import ChatRequest
 
@@ -36,7 +35,11 @@ EFFORTS: Mapping[str, bool | str] = {
     "max": "high",
 }
 _SEEDS = 2**31
-_SIZE = re.compile(r"[1-9][0-9]{0,8}")
+OPTION_PATTERNS = {
+    "num_ctx": rf"{SERVER}|[1-9][0-9]{{0,8}}",
+    "keep_alive": rf"{SERVER}|{FOREVER}|0|(?:[0-9]{{1,9}}(?:\.[0-9]{{1,9}})?(?:ms|s|m|h))+",
+}
+"""What the provider's options look like: a number of tokens, and a duration as Go writes it."""
 
 
 def read_options(request: ChatRequest, provider: Provider) -> dict[str, Any]:
@@ -44,8 +47,6 @@ def read_options(request: ChatRequest, provider: Provider) -> dict[str, Any]:
     options: dict[str, Any] = {}
     given = given_fields(request)
     if (size := provider.options["num_ctx"]) != SERVER:
-        if not _SIZE.fullmatch(size):
-            raise ConfigurationError(f"provider {provider.name!r}: the option num_ctx is a number of tokens")
         options["num_ctx"] = int(size)
     if (limit := request.max_output_tokens) is not None:
         options["num_predict"] = limit
@@ -85,7 +86,7 @@ def read_keep_alive(provider: Provider) -> dict[str, Any]:
     keep_alive = provider.options["keep_alive"]
     if keep_alive == SERVER:
         return {}
-    return {"keep_alive": -1 if keep_alive == FOREVER else keep_alive}
+    return {"keep_alive": {FOREVER: -1, "0": 0}.get(keep_alive, keep_alive)}
 
 
 def _number(name: str, raw: msgspec.Raw, kinds: tuple[type, ...]) -> Any:
