@@ -89,7 +89,7 @@ def test_an_answer_says_what_is_written_in_it(exchange: Recorded) -> None:
 
 @pytest.mark.parametrize("exchange", STREAMS)
 @given(data=st.data())
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_a_stream_cut_anywhere_says_what_is_written_in_it(exchange: Recorded, data: st.DataObject) -> None:
     message, ended = streamed_message(exchange.body)
     reader = CHAT.stream_reader(chat(stream=True))
@@ -101,7 +101,7 @@ def test_a_stream_cut_anywhere_says_what_is_written_in_it(exchange: Recorded, da
 
 @pytest.mark.parametrize("exchange", STREAMS)
 @given(data=st.data())
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_a_stream_that_breaks_off_before_its_end_is_not_whole(exchange: Recorded, data: st.DataObject) -> None:
     before = exchange.body.index(b"event: message-end")
     reader = CHAT.stream_reader(chat(stream=True))
