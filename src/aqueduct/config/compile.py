@@ -45,6 +45,10 @@ class KindRules(Protocol):
         """What a provider may say of itself; None where it must."""
 
     @property
+    def option_patterns(self) -> Mapping[str, str]:
+        """What an option looks like, where not anything will do."""
+
+    @property
     def credentials(self) -> frozenset[str]:
         """The names of the secrets it takes beside the key."""
 
@@ -199,6 +203,9 @@ class _Compiler:
                 raise self._source.error(path, f"a provider of kind '{node.kind}' needs the option '{name}'")
             if not _OPTION.fullmatch(value):
                 raise self._source.error(f"{path}.options.{name}", f"the option '{name}' holds characters it cannot")
+            pattern = kind.option_patterns.get(name)
+            if pattern is not None and not re.fullmatch(pattern, value):
+                raise self._source.error(f"{path}.options.{name}", f"the option '{name}' cannot be '{value}'")
         return {name: value for name, value in options.items() if value is not None}
 
     def _check_headers(self, node: ProviderNode, path: str) -> None:

@@ -1,0 +1,1 @@
+"""Cohere's own protocol: the chat of its API v2."""
