@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from tests.providers.compatible.asking import SCHEMA, USER, asked, built, chat, dropped, sent, target
 
@@ -94,7 +95,7 @@ def test_a_refused_field_that_asks_for_nothing_is_left_out_without_a_word() -> N
 
 
 def test_what_changes_little_is_left_out_and_named() -> None:
-    given = {"verbosity": "low", "prompt_cache_key": "k", "store": False, "user": "u"}
+    given: dict[str, Any] = {"verbosity": "low", "prompt_cache_key": "k", "store": False, "user": "u"}
     assert sent("mistral", **given) == {"model": "m-1", "messages": [USER], "prompt_cache_key": "k"}
     assert dropped("mistral", **given) == ("verbosity",)
     assert dropped("groq", messages=[{**USER, "name": "Ann"}]) == ("messages[].name",)
@@ -104,6 +105,16 @@ def test_a_field_that_is_governed_is_refused_first() -> None:
     with pytest.raises(InvalidRequest) as refusal:
         built("openrouter", models=["a", "b"])
     assert refusal.value.param == "models"
+
+
+def test_a_governed_field_that_the_config_allows_travels() -> None:
+    at = target("groq")
+    allowed = msgspec.structs.replace(
+        at, provider=msgspec.structs.replace(at.provider, governed_fields=frozenset({"service_tier"}))
+    )
+    assert sent("groq", allowed, service_tier="flex")["service_tier"] == "flex"
+    assert dropped("groq", allowed, service_tier="flex") == ()
+    assert dropped("groq", service_tier="auto") == ("service_tier",)
 
 
 def test_several_choices_are_several_calls_where_the_service_gives_one() -> None:

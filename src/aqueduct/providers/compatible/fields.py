@@ -21,11 +21,11 @@ _ANY_OBJECT = {"type": "json_schema", "json_schema": {"name": "answer", "schema"
 def carried_fields(request: Request, target: Target, quirks: Quirks) -> dict[str, Any]:
     """Return the fields that travel, as the service spells them; raise `InvalidRequest` naming one that cannot."""
     given = given_fields(request)
-    unwanted = target.provider.drop_fields - _UNDROPPABLE
+    unwanted, dropped = _unwanted(target, quirks)
     for name in quirks.refused.keys() & given.keys() - unwanted:
         if quirks.refused[name](msgspec.json.decode(given[name])):
             raise InvalidRequest(f"The parameter '{name}' is not supported by this model.", param=name)
-    left_out = unwanted | quirks.dropped | quirks.refused.keys()
+    left_out = unwanted | dropped | quirks.refused.keys()
     fields: dict[str, Any] = {
         quirks.renamed.get(name, name): value for name, value in given.items() if name not in left_out
     }
@@ -41,16 +41,22 @@ def carried_fields(request: Request, target: Target, quirks: Quirks) -> dict[str
 
 def dropped_fields(request: Request, target: Target, quirks: Quirks) -> tuple[str, ...]:
     """Return the fields that are left out, in the client's order, and the members of messages that are."""
-    unwanted = target.provider.drop_fields - _UNDROPPABLE
-    if not (unwanted or quirks.dropped or quirks.message_members):
+    unwanted, dropped = _unwanted(target, quirks)
+    if not (unwanted or dropped or quirks.message_members):
         return ()
     given = given_fields(request)
     names = [
         name
         for name, value in given.items()
-        if name not in _SILENT and (name in unwanted or name in quirks.dropped) and _asks(name, value, quirks)
+        if name not in _SILENT and (name in unwanted or name in dropped) and _asks(name, value, quirks)
     ]
     return (*names, *(lost_members(given["messages"], quirks) if "messages" in given else ()))
+
+
+def _unwanted(target: Target, quirks: Quirks) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what the config leaves out, and what the service does, save what the config says it may have."""
+    provider = target.provider
+    return provider.drop_fields - _UNDROPPABLE, quirks.dropped - provider.governed_fields
 
 
 def _asks(name: str, value: msgspec.Raw, quirks: Quirks) -> bool:

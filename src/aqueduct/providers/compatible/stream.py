@@ -1,6 +1,5 @@
 """Streams with quirks: OpenAI's chunks, adapted one by one before they are read; the others pass as they are."""
 
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -13,7 +12,6 @@ from aqueduct.providers.compatible.thoughts import MARKS, TagSplitter
 from aqueduct.providers.openai_stream import OpenAIStreamReader
 from aqueduct.providers.openai_usage import read_units
 from aqueduct.wire.sse import DONE_PAYLOAD
-from aqueduct.wire.usage_edit import without_member
 
 _HEAD = ("id", "object", "created", "model", "system_fingerprint")
 """The members of a chunk that are the same in all of one stream."""
@@ -60,18 +58,19 @@ class CompatibleStreamReader(OpenAIStreamReader):
             return
         if payload == DONE_PAYLOAD:
             self._report_usage(events)
-        with suppress(*_NO_CHUNK):  # whoever reads it next says so
-            payload = self._adapted(payload)
-        super()._read(payload, events)
+        super()._read(self._adapted(payload), events)
 
     def _adapted(self, payload: bytes) -> bytes:
         """Return the chunk as OpenAI would have written it, or nothing where it held usage only."""
-        if self._tags is not None:
-            payload = self._split_tags(payload, self._tags)
-        elif self._mark is not None and self._mark in payload:
-            payload = adapt_deltas(payload, self._quirks.reasoning)
-        if self._gathers_usage and b'"usage"' in payload:
-            payload = self._take_usage(payload)
+        try:
+            if self._tags is not None:
+                payload = self._split_tags(payload, self._tags)
+            elif self._mark is not None and self._mark in payload:
+                payload = adapt_deltas(payload, self._quirks.reasoning)
+            if self._gathers_usage and b'"usage"' in payload:
+                payload = self._take_usage(payload)
+        except _NO_CHUNK:
+            return payload  # whoever reads it next says so
         return payload
 
     def _take_usage(self, payload: bytes) -> bytes:
@@ -88,7 +87,9 @@ class CompatibleStreamReader(OpenAIStreamReader):
             head = {name: members[name] for name in _HEAD if name in members}
             self._usage_chunk = {"object": "chat.completion.chunk", **head, "choices": [], "usage": usage}
         is_apart = usage is not None and bytes(members.get("choices", b"[]")) == b"[]"
-        return b"" if is_apart and "error" not in members else without_member(payload, "usage", members)
+        if is_apart and "error" not in members:
+            return b""
+        return payload if members.pop("usage", None) is None else msgspec.json.encode(members)
 
     def _report_usage(self, events: list[Event]) -> None:
         if self._usage_chunk is not None and self._wants_usage:
