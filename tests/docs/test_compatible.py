@@ -1,9 +1,12 @@
 """The page on providers says of the services that speak OpenAI's format what the code does."""
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from tests.docs.pages import REFERENCE, table_rows
 
+from aqueduct.config.file import ConfigFile
 from aqueduct.providers.compatible.quirks import Quirks
 from aqueduct.providers.compatible.rows import QUIRKS
 from aqueduct.providers.registry import KINDS
@@ -65,3 +68,14 @@ def test_every_rule_for_errors_is_documented_and_no_other() -> None:
     assert rows == [
         [kind, str(rule.status), rule.meaning.value] for kind, quirks in QUIRKS.items() for rule in quirks.errors
     ]
+
+
+def test_the_configs_of_the_page_are_accepted(tmp_path: Path) -> None:
+    text = PROVIDERS.read_text().partition("## OpenAI-compatible services")[2].partition("\n## ")[0]
+    environment = {"MISTRAL_API_KEY": "k" * 20, "AZURE_OPENAI_API_KEY": "k" * 20}
+    configs = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(configs) == 2
+    for number, config in enumerate(configs):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(config)
+        assert ConfigFile(file, environment, KINDS).load().models
