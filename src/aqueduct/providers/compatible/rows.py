@@ -1,7 +1,8 @@
 """The services that speak OpenAI's format, a row each: how they differ from it.
 
-Sources: the services' own API references and the recorded traffic, read in November 2026. Where a service ignores what
-it does not know, what it is known to ignore is listed here, so that the client is told or refused.
+Azure, DeepSeek, Mistral, Ollama, OpenRouter and Perplexity are checked against recorded traffic. The fields that Groq,
+Cerebras and Cohere refuse are those that their documentation names; the rest is what is commonly known of a service and
+has not been tried against it. What a service is known to ignore is listed too, so that the client is told or refused.
 """
 
 from collections.abc import Callable, Mapping
