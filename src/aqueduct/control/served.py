@@ -75,7 +75,7 @@ async def probe(snapshot: Snapshot, kinds: Mapping[str, Kind], transport: Transp
 async def _probe_provider(provider: Provider, kind: Kind, transport: Transport) -> str:
     if provider.origin is None:
         raise ValueError("only a provider with an address can be asked")
-    request = UpstreamRequest("GET", provider.origin, f"{provider.base_path}/models", kind.headers(provider))
+    request = UpstreamRequest("GET", provider.origin, kind.models_path(provider), kind.headers(provider))
     try:
         response = await transport.send(request, _PROBE_TIMEOUTS)
         try:
@@ -88,7 +88,8 @@ async def _probe_provider(provider: Provider, kind: Kind, transport: Transport) 
         return "answers; it was asked without a signature, so that nothing is known of the credentials"
     if response.status in (401, 403):
         return f"answers, but refuses the credential ({response.status})"
-    return "answers" if response.status == 200 else f"answers with status {response.status}"
+    is_well = response.status == 200 or (response.status < 500 and not kind.lists_models)
+    return "answers" if is_well else f"answers with status {response.status}"
 
 
 def _address(target: Target) -> str:

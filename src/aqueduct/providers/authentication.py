@@ -28,5 +28,12 @@ def gemini_headers(provider: Provider) -> Headers:
     return (*key, *_own_headers(provider))
 
 
+@lru_cache(maxsize=1024)
+def azure_headers(provider: Provider) -> Headers:
+    """Return Azure's key, where there is one, and the provider's own headers."""
+    key = () if provider.api_key is None else ((b"api-key", provider.api_key.encode()),)
+    return (*key, *_own_headers(provider))
+
+
 def _own_headers(provider: Provider) -> Headers:
     return tuple((name.lower().encode(), value.encode()) for name, value in provider.headers)

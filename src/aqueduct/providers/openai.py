@@ -24,6 +24,8 @@ from aqueduct.wire.request import Request
 _PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 _USAGE_WANTED = msgspec.Raw(b'{"include_usage":true}')
 
+CONTENT_HEADERS: Headers = ((b"content-type", b"application/json"), (b"accept-encoding", b"identity"))
+
 GOVERNED_FIELDS: Mapping[str, frozenset[bytes]] = {
     "models": frozenset(),
     "provider": frozenset(),
@@ -95,12 +97,12 @@ class OpenAIOperation:
         provider = target.provider
         if provider.origin is None:
             raise ConfigurationError(f"provider {provider.name!r} has no base_url")
-        _refuse_governed(request.fields, provider)
+        refuse_governed(request.fields, provider)
         fields: dict[str, Any] = request.fields
         if target.model != "*":
             fields = {**fields, "model": target.model}
         if request.is_stream:
-            fields = {**fields, "stream_options": _stream_options(fields.get("stream_options"))}
+            fields = {**fields, "stream_options": with_usage(fields.get("stream_options"))}
         return UpstreamRequest(
             method="POST",
             origin=provider.origin,
@@ -179,10 +181,10 @@ def read_body(body: bytes) -> _Body:
 @lru_cache(maxsize=1024)
 def _headers(provider: Provider) -> Headers:
     """Return the request headers of a provider, its credential included."""
-    return ((b"content-type", b"application/json"), (b"accept-encoding", b"identity"), *bearer_headers(provider))
+    return (*CONTENT_HEADERS, *bearer_headers(provider))
 
 
-def _stream_options(raw: msgspec.Raw | None) -> msgspec.Raw | dict[str, Any]:
+def with_usage(raw: msgspec.Raw | None) -> msgspec.Raw | dict[str, Any]:
     """Ask for usage whatever the client asked for; its other stream options stay."""
     if raw is None or bytes(raw) == b"null":
         return _USAGE_WANTED
@@ -190,7 +192,7 @@ def _stream_options(raw: msgspec.Raw | None) -> msgspec.Raw | dict[str, Any]:
     return {**options, "include_usage": True}
 
 
-def _refuse_governed(fields: Mapping[str, msgspec.Raw], provider: Provider) -> None:
+def refuse_governed(fields: Mapping[str, msgspec.Raw], provider: Provider) -> None:
     """Refuse a field that chooses a model, a price or a retention, unless the config lets this provider have it."""
     if _GOVERNED_NAMES.isdisjoint(fields):
         return

@@ -52,7 +52,7 @@ class _Error(msgspec.Struct):
 
 def read_error(status: int, headers: Headers, body: bytes) -> UpstreamError:
     """Classify an answer that is not what was asked for; some servers send errors with status 200."""
-    error = _read_object(body)
+    error = read_object(body)
     if status < 400:
         return read_error_object(error) if error.message else UpstreamInvalidResponse(f"status {status}, no answer")
     return _classify(status, error, retry_after_seconds(headers))
@@ -60,7 +60,7 @@ def read_error(status: int, headers: Headers, body: bytes) -> UpstreamError:
 
 def read_error_event(data: bytes) -> UpstreamError:
     """Classify the data of an `event: error`."""
-    return _classify(None, _read_object(data), None)
+    return _classify(None, read_object(data), None)
 
 
 def read_error_object(error: Any) -> UpstreamError:
@@ -68,24 +68,32 @@ def read_error_object(error: Any) -> UpstreamError:
     return _classify(None, error if isinstance(error, _Error) else _as_error(error), None)
 
 
-def _read_object(body: bytes) -> _Error:
-    """Find the error object where servers put it: under `error`, at the top level, or `detail` (FastAPI)."""
+def read_object(body: bytes) -> _Error:
+    """Find the error object where servers put it: under `error`, at the top level, in a list, or in `detail`."""
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return _Error()
+    if isinstance(document, list) and document:
+        document = document[0]  # Google's
     if not isinstance(document, dict):
         return _Error()
-    detail = document.get("detail")
-    if isinstance(detail, str):
-        document = {"message": detail, **document}
-    return _as_error(document.get("error", document))
+    error = document.get("error")
+    if isinstance(error, str):  # TGI's, xAI's
+        document = {"type": document.get("error_type"), **document, "message": error}
+    elif error is not None:
+        return _as_error(error)
+    return _as_error({**_of_detail(document.get("detail")), **document})
 
 
 def _as_error(value: Any) -> _Error:
     if isinstance(value, str):
         return _Error(message=value)
     members = value if isinstance(value, dict) else {}
+    if isinstance(message := members.get("message"), dict):  # Mistral's, around FastAPI's
+        members = {**members, **_of_detail(message.get("detail"))}
+    if inner := _of_metadata(members.get("metadata")):
+        members = {**members, "message": inner}
     kept = {
         name: item for name in ("message", "type", "code", "param") if isinstance(item := members.get(name), str | int)
     }
@@ -93,6 +101,26 @@ def _as_error(value: Any) -> _Error:
         return msgspec.convert(kept, _Error)
     except msgspec.ValidationError:
         return _Error(message=str(kept.get("message", "")))
+
+
+def _of_detail(detail: Any) -> dict[str, str]:
+    """Return what FastAPI says: a text, or a list of what is wrong and where (`["body", "top_p"]`)."""
+    if isinstance(detail, str):
+        return {"message": detail}
+    first = detail[0] if isinstance(detail, list) and detail else None
+    if not isinstance(first, dict):
+        return {}
+    place = first.get("loc")
+    names = [str(name) for name in place if name != "body"] if isinstance(place, list) else []
+    return {"message": str(first.get("msg", "")), "param": ".".join(names)}
+
+
+def _of_metadata(metadata: Any) -> str | None:
+    """Return what the provider behind OpenRouter said, as its own words are "Provider returned error"."""
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not isinstance(raw, str):
+        return None
+    return read_object(raw.encode()).message or raw
 
 
 def _classify(status: int | None, error: _Error, retry_after_seconds: float | None) -> UpstreamError:

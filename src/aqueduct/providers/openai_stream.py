@@ -164,7 +164,7 @@ class OpenAIStreamReader:
         events.append(Event(payload, self._has_content))
 
     def _read_choices(self, chunk: _Chunk) -> None:
-        if self.response_model is None:
+        if not self.response_model:  # Azure's first chunk, of its filters, has an empty one
             self.response_model = chunk.model
         for choice in chunk.choices or ():
             state = self._choices.get(choice.index)

@@ -84,8 +84,8 @@ class HealthChecks:
         """Ask for the list of models, which costs nothing; any answer but a failure shows that it is there."""
         if provider.origin is None:
             return
-        headers = self._kinds[provider.kind].headers(provider)
-        request = UpstreamRequest("GET", provider.origin, f"{provider.base_path}/models", headers)
+        kind = self._kinds[provider.kind]
+        request = UpstreamRequest("GET", provider.origin, kind.models_path(provider), kind.headers(provider))
         response = await self._transport.send(request, _TIMEOUTS)
         try:
             await response.read_all(_MAX_BYTES)
