@@ -7,7 +7,6 @@ from aqueduct.counters.answers import Answer, Refusal, Reservation, Unseeded
 from aqueduct.counters.claims import Claim
 from aqueduct.counters.contract import Counters
 from aqueduct.domain.budget import Budget
-from aqueduct.domain.limit import Dimension
 from aqueduct.domain.model import Model
 from aqueduct.domain.price import cost
 from aqueduct.domain.snapshot import WILDCARD
@@ -24,19 +23,6 @@ _FIRST_GUESS_TOKENS = 256.0
 _HISTORY_WEIGHT = 0.1
 _MAX_HISTORIES = 10_000
 _SEEDINGS = 3
-
-_TYPES = {
-    Dimension.REQUESTS_PER_MINUTE: "requests",
-    Dimension.INPUT_TOKENS_PER_MINUTE: "tokens",
-    Dimension.OUTPUT_TOKENS_PER_MINUTE: "tokens",
-    Dimension.CONCURRENT_REQUESTS: "concurrency",
-}
-_WORDS = {
-    Dimension.REQUESTS_PER_MINUTE: "requests per minute",
-    Dimension.INPUT_TOKENS_PER_MINUTE: "input tokens per minute",
-    Dimension.OUTPUT_TOKENS_PER_MINUTE: "output tokens per minute",
-    Dimension.CONCURRENT_REQUESTS: "concurrent requests",
-}
 
 
 class Spending(Protocol):
@@ -62,6 +48,10 @@ class Admission:
         self._limiter.note_output(self._model, record)
         self._limiter.counters.settle(self._reservation, self._plan.used(record))
 
+    def give_back(self) -> None:
+        """Settle to nothing: the request is nowhere recorded, and was not answered."""
+        self._limiter.counters.release(self._reservation)
+
 
 class Limiter:
     """Reserves for requests; `queue_seconds` is how long one may wait for a place under a limit on concurrency."""
@@ -76,8 +66,13 @@ class Limiter:
 
     async def admit(self, entry: Entry, request: Request, model: Model, body_bytes: int) -> None:
         """Reserve for the entry; raise `RateLimitExceeded`, `InsufficientQuota` or `CountersUnavailable`."""
-        counted = request.model if model.name == WILDCARD else model.name
-        plan = self._plans.find(entry.principal, counted, request.end_user)
+        is_named = model.name != WILDCARD
+        counted = model.name if is_named else request.model
+        plan = self._plans.find(entry.principal, counted, request.end_user, is_named=is_named)
+        if not plan.gauges:
+            # Nothing to ask, and nothing that could fail.
+            entry.admission = Admission(self, counted, plan, Reservation(()))
+            return
         estimate = self._estimate(entry, request, model, counted, body_bytes)
         claims = plan.claims(estimate.at, request.end_user)
         answer = await self._reserve(plan, claims, estimate, entry)
@@ -162,13 +157,13 @@ def _refusal(plan: Plan, claims: Sequence[Claim], refusal: Refusal) -> RequestEr
             return InsufficientQuota("The budget for this period is used up.")
         waits.append((refused[id(claim)], gauge))
     wait, gauge = max(waits, key=lambda each: float("inf") if each[0] is None else each[0])
-    what = f"{gauge.limit} {_WORDS[gauge.dimension]}"
+    what = f"{gauge.limit} {gauge.measure.words}"
     error = RateLimitExceeded(
         f"This request alone is over the limit of {what}. Ask for less."
         if wait is None
         else f"The limit of {what} is used up. Try again in {wait:.3g} s."
     )
-    error.type = _TYPES[gauge.dimension]
+    error.type = gauge.measure.error_type
     error.retry_after_seconds = wait
     error.should_retry = False if wait is None else None
     return error

@@ -197,7 +197,7 @@ async def test_an_answer_that_comes_late_is_given_back(server: ValkeyProcess, tm
 
 
 async def test_what_a_request_cost_whose_reservation_was_not_heard_of_is_spent_once(server: ValkeyProcess) -> None:
-    claims = [Window("requests", 9), Place("place", 9), Budget("money", 100, 10)]
+    claims: list[Window | Place | Budget] = [Window("requests", 9), Place("place", 9), Budget("money", 100, 10)]
     counters = ValkeyCounters(server.url, timeout_seconds=0.2)
     async with GuardedCounters(counters, are_limits_open=True, are_budgets_open=True) as guarded:
         await guarded.seed("money", 0)
