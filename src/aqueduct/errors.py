@@ -320,6 +320,8 @@ class CountersUnavailable(RequestError):
     type = "service_unavailable_error"
     code = "limits_unavailable"
     retry_after_seconds = 1.0
+    may_have_reserved = False
+    """Whether the question was sent: what it asks for may be reserved, although no answer came."""
 
 
 class UpstreamError(AqueductError):

@@ -27,7 +27,7 @@ class SharedCounters(Protocol):
     """Counters that remember what lapsed (`counters/valkey.py`)."""
 
     async def lapsed(self) -> list[Lapsed]:
-        """List the money that lapsed and of which nobody found out yet whether it was spent."""
+        """List a page of the money that lapsed and of which nobody found out yet whether it was spent."""
 
     def recover(self, lapsed: Lapsed, spent: int) -> None:
         """Spend what was found out; of several who do, the first is believed."""

@@ -35,13 +35,15 @@ class Reservation(msgspec.Struct):
     """All claims, granted, with how much was reserved of each and how much of it is used now; settled exactly once.
 
     One that no counters made reserves nothing: it is for a request that is served while they are away, and all that is
-    settled of it is what its budgets spent.
+    settled of it is what its budgets spent. It has a name where it may have been made all the same, its answer lost on
+    the way: by that name it is found, and settled once.
     """
 
     claims: Sequence[Claim]
     amounts: Sequence[int] = ()
     used: Sequence[int] = ()
     is_settled: bool = False
+    name: str = ""
 
     @property
     def is_counted(self) -> bool:

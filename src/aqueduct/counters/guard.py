@@ -6,7 +6,7 @@ from typing import Self
 
 from typing_extensions import override
 
-from aqueduct.counters.answers import Answer, Reservation
+from aqueduct.counters.answers import Answer, Reservation, amounts_of
 from aqueduct.counters.claims import Budget, Claim
 from aqueduct.counters.contract import Counters
 from aqueduct.errors import CountersUnavailable
@@ -42,11 +42,13 @@ class GuardedCounters(Counters):
         """Reserve, or raise `CountersUnavailable`, or return a reservation of nothing."""
         try:
             return await self.counters.reserve(claims, amounts, name=name, wait_seconds=wait_seconds)
-        except CountersUnavailable:
+        except CountersUnavailable as error:
             if not all(map(self._is_open, claims)):
                 REQUESTS_WITHOUT_COUNTERS.labels("refused").inc()
                 raise
             REQUESTS_WITHOUT_COUNTERS.labels("served").inc()
+            if error.may_have_reserved and name is not None:
+                return Reservation(claims, amounts_of(claims) if amounts is None else amounts, name=name)
             return Reservation(claims)
 
     @override

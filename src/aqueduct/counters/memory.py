@@ -254,4 +254,4 @@ def _take(claims: Sequence[Claim], amounts: Sequence[int], counts: Sequence[_Cou
             count.take(amount)
             holds.append(None)
             used.append(count.used)
-    return _Held(claims, amounts, used, False, counts, holds, now_ms)
+    return _Held(claims, amounts, used, False, "", counts, holds, now_ms)

@@ -1,7 +1,7 @@
 -- Replaces what was reserved by the truth.
 --
--- ARGV[1]: now in milliseconds or "-", whether it is the first time that the settlement is sent (1) or not (0); then four
--- words a claim, by kind:
+-- ARGV[1]: now in milliseconds or "-", whether it is the first time that the settlement is sent (1) or not (0), how many
+-- milliseconds ago it was settled (0: just now); then four words a claim, by kind:
 --   w, the second it went to, the window's seconds, by how much more or less was used
 --   p, the reservation's name
 --   b, the reservation's name, what was reserved, what was spent
@@ -16,8 +16,11 @@
 local words = {}
 for word in string.gmatch(ARGV[1], '%S+') do words[#words + 1] = word end
 local now = tonumber(words[1])
-if not now then now = redis.call('TIME')[1] * 1000 end
-local is_first = words[2] == '1'
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local is_first, age = words[2] == '1', tonumber(words[3])
 
 local FOUND_OUT = 1e15
 
@@ -26,13 +29,17 @@ local function give_back(key, amount)
   if amount ~= '0' then redis.call('HINCRBY', key, 'reserved', '-' .. amount) end
 end
 
-local function spend(key, amount)
-  -- A budget that is to be seeded hears of it from whoever seeds it.
-  if redis.call('HEXISTS', key, 'spent') == 1 then redis.call('HINCRBY', key, 'spent', amount) end
+-- A budget that is to be seeded hears of it from whoever seeds it; one that was seeded since then may have heard of it.
+local function spend(key, amount, at)
+  local fields = redis.call('HMGET', key, 'spent', 'seeded_at')
+  if fields[1] and at >= tonumber(fields[2] or 0) then redis.call('HINCRBY', key, 'spent', amount) end
 end
 
+-- What is settled just now is in nobody's sums yet, whatever became of the server's clock.
+local settled_at = age == 0 and math.huge or now - age
+
 local index = 1
-for word = 3, #words, 4 do
+for word = 4, #words, 4 do
   local kind, key = words[word], KEYS[index]
   local one, two, three = words[word + 1], words[word + 2], words[word + 3]
   index = index + 1
@@ -52,9 +59,9 @@ for word = 3, #words, 4 do
     if until_at then
       redis.call('ZREM', reserved_key, member)
       if tonumber(until_at) >= 0 then give_back(key, two) end
-      if tonumber(until_at) > -FOUND_OUT then spend(key, three) end
+      if tonumber(until_at) > -FOUND_OUT then spend(key, three, settled_at) end
     elseif is_first then
-      spend(key, three)
+      spend(key, three, settled_at)
     end
   elseif kind == 'l' then
     local member, reserved_key = two .. ':' .. one, KEYS[index]
@@ -62,10 +69,10 @@ for word = 3, #words, 4 do
     local until_at = tonumber(redis.call('ZSCORE', reserved_key, member) or 0)
     if until_at < 0 and until_at > -FOUND_OUT then
       redis.call('ZADD', reserved_key, until_at - FOUND_OUT, member)
-      spend(key, three)
+      spend(key, three, -until_at)
     end
   elseif is_first then
-    spend(key, one)
+    spend(key, one, settled_at)
   end
 end
 return 1

@@ -1,18 +1,23 @@
 """Settlements on their way to Valkey: sent at once, and again when they may not have arrived."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
 from typing_extensions import override
 
+from aqueduct.counters.answers import MILLISECONDS, Reservation
 from aqueduct.counters.link import Call, Link
-from aqueduct.counters.valkey_calls import Held, Keys, Lapsed
+from aqueduct.counters.valkey_calls import Keys, Lapsed
 from aqueduct.errors import CountersUnavailable
 
 INTERVAL_SECONDS = 0.5
 MAX_ATTEMPTS = 10
 """How often a settlement is sent that the server goes on refusing, for want of memory for example."""
+
+_SPAN_SECONDS = 10.0
+"""For how long what is spent of a budget without its server goes into one sum."""
 
 logger = structlog.get_logger(__name__)
 
@@ -20,7 +25,9 @@ logger = structlog.get_logger(__name__)
 class Settling:
     """Sends what is settled; while the server is away, keeps it until `run` can send it.
 
-    That is no more than what was in flight when the server went, and one sum a budget for what was served without it.
+    That is no more than what was in flight when the server went, and a sum each few seconds for every budget that was
+    spent from without it. All say how long ago they were settled: a server that lost its data has its budgets seeded
+    again, with everything that was settled before.
     """
 
     def __init__(self, link: Link, keys: Keys, now: Callable[[], str]) -> None:
@@ -28,11 +35,11 @@ class Settling:
         self._keys = keys
         self._now = now
         self._unsent: list[_Settlement] = []
-        self._unspent: dict[str, int] = {}
+        self._unspent: dict[tuple[str, int], tuple[float, int]] = {}
 
-    def settle(self, held: Held, amounts: Sequence[int]) -> None:
-        """Send the settlement of a reservation."""
-        keys, words = self._keys.of_settling(held, amounts)
+    def settle(self, made: Reservation, amounts: Sequence[int]) -> None:
+        """Send the settlement of a reservation that was made, or may have been."""
+        keys, words = self._keys.of_settling(made, amounts)
         if keys:
             self._send(_Settlement(keys, words, self._keep))
 
@@ -43,9 +50,14 @@ class Settling:
 
     def spend(self, key: str, amount: int) -> None:
         """Send what was spent of a budget in which nothing had been reserved."""
-        self._unspent[key] = self._unspent.get(key, 0) + amount
+        now = time.monotonic()
         if self._link.is_up:
-            self._send_spent()
+            self._send(self._sum(key, amount, now))
+        else:
+            # A sum is as old as the first of it: rather not counted than twice.
+            span = (key, int(now // _SPAN_SECONDS))
+            first_at, sum_before = self._unspent.get(span, (now, 0))
+            self._unspent[span] = (first_at, sum_before + amount)
 
     async def run(self) -> None:
         """Send what could not be sent, until cancelled."""
@@ -54,17 +66,25 @@ class Settling:
             if self._link.is_up:
                 unsent, self._unsent = self._unsent, []
                 for settlement in unsent:
-                    self._send(settlement)
+                    self._resend(settlement)
                 self._send_spent()
 
     def _send_spent(self) -> None:
         """Send the sums; one that gets lost on its way is not sent again, for nothing would tell that it arrived."""
         while self._unspent:
-            key, amount = self._unspent.popitem()
-            self._send(_Settlement([self._keys.spent + key], f"s {amount} 0 0", _drop))
+            (key, _), (settled_at, amount) = self._unspent.popitem()
+            self._resend(self._sum(key, amount, settled_at))
 
-    def _send(self, settlement: "_Settlement") -> None:
-        settlement.argument = f"{self._now()} {settlement.is_first:d} {settlement.words}"
+    def _sum(self, key: str, amount: int, settled_at: float) -> "_Settlement":
+        return _Settlement([self._keys.spent + key], f"s {amount} 0 0", _drop, settled_at)
+
+    def _resend(self, settlement: "_Settlement") -> None:
+        """Send what was settled a while ago."""
+        age_ms = int((time.monotonic() - settlement.settled_at) * MILLISECONDS)
+        self._send(settlement, max(age_ms, 1))
+
+    def _send(self, settlement: "_Settlement", age_ms: int = 0) -> None:
+        settlement.argument = f"{self._now()} {settlement.is_first:d} {age_ms} {settlement.words}"
         try:
             self._link.send(settlement)
         except CountersUnavailable:
@@ -81,11 +101,14 @@ class Settling:
 
 
 class _Settlement(Call):
-    __slots__ = ("_on_lost", "attempts", "is_first", "words")
+    __slots__ = ("_on_lost", "attempts", "is_first", "settled_at", "words")
 
-    def __init__(self, keys: list[str], words: str, on_lost: "Callable[[_Settlement], None]") -> None:
+    def __init__(
+        self, keys: list[str], words: str, on_lost: "Callable[[_Settlement], None]", settled_at: float | None = None
+    ) -> None:
         super().__init__("settle", keys, "")
         self.words = words
+        self.settled_at = time.monotonic() if settled_at is None else settled_at
         self.is_first = True
         self.attempts = 0
         self._on_lost = on_lost

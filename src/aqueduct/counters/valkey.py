@@ -41,6 +41,7 @@ MEMORY_SECONDS = 86_400.0
 """For how long it is remembered that reserved money lapsed: within it, its gateway's journal should be found."""
 
 _RENEWED_AT_ONCE = 100
+_LAPSED_AT_ONCE = 500
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.25
 _POLLS_A_SECOND = 500
@@ -69,6 +70,7 @@ class ValkeyCounters(Counters):
         self._clock = clock
         self._names = map(f"{secrets.token_hex(6)}-{{:x}}".format, itertools.count())
         self._live: dict[str, Held] = {}
+        self._lapsed_page = (0, "")
         self._waiting = 0
         self._settling = Settling(self._link, self._keys, self._now)
         self._group = asyncio.TaskGroup()
@@ -133,7 +135,7 @@ class ValkeyCounters(Counters):
     @override
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         reservation.end(amounts)
-        if isinstance(reservation, Held):
+        if reservation.name:
             self._live.pop(reservation.name, None)
             self._settling.settle(reservation, amounts)
             return
@@ -168,12 +170,23 @@ class ValkeyCounters(Counters):
             await self._ask(call)
 
     async def lapsed(self) -> list[Lapsed]:
-        """List the money that lapsed and of which nobody found out yet whether it was spent."""
-        words = f"{self._now()} {MEMORY_SECONDS * MILLISECONDS:.0f} {self._keys.spent} {self._keys.reserved}"
-        return read_lapsed(await self._ask(Question("lapsed", [self._keys.lapsed], words)))
+        """List money that lapsed and of which nobody found out yet whether it was spent.
+
+        That is a page of it, and the next time the one after: much of it is of requests that were never answered, and
+        must not hide what others cost.
+        """
+        skipped, begin = self._lapsed_page
+        words = f"{MEMORY_SECONDS * MILLISECONDS:.0f} {_LAPSED_AT_ONCE} {self._keys.spent} {self._keys.reserved}"
+        call = Question("lapsed", [self._keys.lapsed], f"{self._now()} {words} {skipped} {begin}")
+        self._lapsed_page, found = read_lapsed(await self._ask(call))
+        return found
 
     def recover(self, lapsed: Lapsed, spent: int) -> None:
         """Spend what was found out about money that lapsed; of several who do, the first is believed."""
+        skipped, begin = self._lapsed_page
+        if lapsed.key == begin and skipped:
+            # One fewer lies before the next page.
+            self._lapsed_page = (skipped - 1, begin)
         self._settling.recover(lapsed, spent)
 
     @property
@@ -214,7 +227,7 @@ class ValkeyCounters(Counters):
         return held
 
     async def _seed(self, key: str, spent: str) -> int:
-        call = Question("seed", [self._keys.spent + key], f"{spent} {BUDGET_IDLE_MS}")
+        call = Question("seed", [self._keys.spent + key], f"{self._now()} {spent} {BUDGET_IDLE_MS}")
         return int(await self._ask(call))
 
     async def _ask(self, call: Question) -> Any:

@@ -33,9 +33,8 @@ SCRIPTS = {
 
 
 class Held(Reservation):
-    """A reservation with its name, the second that its windows counted it in, and how long each stays in use."""
+    """A reservation with the second that its windows counted it in, and how long each stays in use."""
 
-    name: str = ""
     second: int = 0
     resets_ms: Sequence[int] = ()
 
@@ -82,21 +81,25 @@ class Keys:
         keys.append(self.lapsed)
         return keys, " ".join(words)
 
-    def of_settling(self, held: Held, amounts: Sequence[int]) -> tuple[list[str], str]:
-        """Return the keys and the words of what is to be changed; windows that stay as they are do not appear."""
+    def of_settling(self, made: Reservation, amounts: Sequence[int]) -> tuple[list[str], str]:
+        """Return the keys and the words of what is to be changed.
+
+        Windows that stay as they are do not appear, nor those of which it is not known whether they were counted in.
+        """
+        second = made.second if isinstance(made, Held) else None
         keys: list[str] = []
         words: list[str] = []
-        for claim, reserved, amount in zip(held.claims, held.amounts, amounts, strict=True):
+        for claim, reserved, amount in zip(made.claims, made.amounts, amounts, strict=True):
             if type(claim) is Window:
-                if amount != reserved:
+                if amount != reserved and second is not None:
                     keys.append(self.window + claim.key)
-                    words.append(f"w {held.second} {claim.seconds} {amount - reserved}")
+                    words.append(f"w {second} {claim.seconds} {amount - reserved}")
             elif type(claim) is Place:
                 keys.append(self.place + claim.key)
-                words.append(f"p {held.name} 0 0")
+                words.append(f"p {made.name} 0 0")
             else:
                 keys += (self.spent + claim.key, self.reserved + claim.key)
-                words.append(f"b {held.name} {reserved} {amount}")
+                words.append(f"b {made.name} {reserved} {amount}")
         return keys, " ".join(words)
 
     def of_recovering(self, lapsed: Lapsed, spent: int) -> tuple[list[str], str]:
@@ -139,7 +142,9 @@ class Question(Call):
     @override
     def expire(self) -> None:
         if not self.reply.done():
-            self.reply.set_exception(CountersUnavailable("Limits cannot be checked at the moment. Try again shortly."))
+            error = CountersUnavailable("Limits cannot be checked at the moment. Try again shortly.")
+            error.may_have_reserved = True
+            self.reply.set_exception(error)
 
     lose = expire
 
@@ -171,10 +176,10 @@ def _wait_seconds(wait: int) -> float | None:
     return wait / MILLISECONDS if wait > 0 else None
 
 
-def read_lapsed(reply: Sequence[bytes]) -> list[Lapsed]:
-    """Read the reply of `lapsed.lua`."""
+def read_lapsed(reply: Sequence[Any]) -> tuple[tuple[int, str], list[Lapsed]]:
+    """Read the reply of `lapsed.lua`: where the next page begins, and this one."""
     found = []
-    for key, member in zip(reply[::2], reply[1::2], strict=True):
+    for key, member in zip(reply[2::2], reply[3::2], strict=True):
         amount, _, name = member.decode().partition(":")
         found.append(Lapsed(key.decode(), int(amount), name))
-    return found
+    return (int(reply[0]), reply[1].decode()), found

@@ -60,7 +60,10 @@ class Admission(Protocol):
     """What a request holds of its caller's limits (`gateway/admit.py`)."""
 
     def settle(self, record: UsageRecord) -> None:
-        """Replace what was reserved by what was used; once."""
+        """Replace what was reserved by what was used; once, or `give_back`."""
+
+    def give_back(self) -> None:
+        """Let go of what was reserved; nothing was used."""
 
 
 class Entry:
@@ -140,7 +143,8 @@ class Ledger:
         written = self._journal.record(record)
         if entry.admission is not None:
             # Counters learn of nothing that is not in the journal: what they are missing when the process dies is found
-            # there, what they had too much would be found nowhere. Nobody has the answer's end before that either.
+            # there, what they had too much would be found nowhere. Nobody has the answer's end before that either, and
+            # nobody gets it where the record cannot be written (but by setting; then nothing counts as failed).
             written.add_done_callback(partial(_settle, entry.admission, record))
         if entry.recording is not None:
             entry.recording.finish(record)
@@ -151,8 +155,11 @@ class Ledger:
         self._journal.record(Undelivered(undelivered=entry.call.id))
 
 
-def _settle(admission: Admission, record: UsageRecord, _: "asyncio.Future[None]") -> None:
-    admission.settle(record)
+def _settle(admission: Admission, record: UsageRecord, written: "asyncio.Future[None]") -> None:
+    if not written.cancelled() and written.exception() is not None:
+        admission.give_back()
+    else:
+        admission.settle(record)
 
 
 def _record(entry: Entry) -> UsageRecord:

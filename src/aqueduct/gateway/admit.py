@@ -8,11 +8,10 @@ from aqueduct.counters.answers import Answer, Refusal, Reservation, Unseeded
 from aqueduct.counters.claims import Claim
 from aqueduct.counters.contract import Counters
 from aqueduct.domain.budget import Budget
-from aqueduct.domain.limit import Dimension
 from aqueduct.domain.model import Model
 from aqueduct.domain.money import written
 from aqueduct.domain.period import FOREVER
-from aqueduct.domain.snapshot import Snapshot
+from aqueduct.domain.snapshot import WILDCARD, Snapshot
 from aqueduct.domain.usage import UsageRecord
 from aqueduct.errors import CountersUnavailable, InsufficientQuota, RateLimitExceeded, RequestError
 from aqueduct.gateway.account import Entry
@@ -23,19 +22,6 @@ from aqueduct.wire.limits import limit_fields
 from aqueduct.wire.request import Request
 
 _SEEDINGS = 3
-
-_TYPES = {
-    Dimension.REQUESTS_PER_MINUTE: "requests",
-    Dimension.INPUT_TOKENS_PER_MINUTE: "tokens",
-    Dimension.OUTPUT_TOKENS_PER_MINUTE: "tokens",
-    Dimension.CONCURRENT_REQUESTS: "concurrency",
-}
-_WORDS = {
-    Dimension.REQUESTS_PER_MINUTE: "requests per minute",
-    Dimension.INPUT_TOKENS_PER_MINUTE: "input tokens per minute",
-    Dimension.OUTPUT_TOKENS_PER_MINUTE: "output tokens per minute",
-    Dimension.CONCURRENT_REQUESTS: "concurrent requests",
-}
 
 
 class Spending(Protocol):
@@ -61,6 +47,10 @@ class Admission:
         self._limiter.forecast.learn(self._model, record)
         self._limiter.counters.settle(self._reservation, self._plan.used(record))
 
+    def give_back(self) -> None:
+        """Settle to nothing: the request is nowhere recorded, and was not answered."""
+        self._limiter.counters.release(self._reservation)
+
 
 class Limiter:
     """Reserves for requests; `queue_seconds` is how long one may wait for a place under a limit on concurrency."""
@@ -83,8 +73,12 @@ class Limiter:
 
     async def admit(self, entry: Entry, request: Request, model: Model, snapshot: Snapshot, body_bytes: int) -> None:
         """Reserve for the entry; raise `RateLimitExceeded`, `InsufficientQuota` or `CountersUnavailable`."""
-        counted = counted_name(request, model)
-        plan = self._plans.find(entry.principal, counted, request.end_user)
+        counted, is_named = counted_name(request, model), model.name != WILDCARD
+        plan = self._plans.find(entry.principal, counted, request.end_user, is_named=is_named)
+        if not plan.gauges:
+            # Nothing to ask, and nothing that could fail.
+            entry.admission = Admission(self, counted, plan, Reservation(()))
+            return
         estimate = self.forecast.estimate(request, model, body_bytes, entry.call.started_at)
         if plan.budgets:
             estimate = self.forecast.with_costs(estimate, request, model, snapshot)
@@ -168,13 +162,13 @@ def _refusal(plan: Plan, claims: Sequence[Claim], refusal: Refusal, at: float) -
             raise TypeError(gauge)
         waits.append((refused[id(claim)], gauge))
     wait, gauge = max(waits, key=lambda each: float("inf") if each[0] is None else each[0])
-    what = f"{gauge.limit} {_WORDS[gauge.dimension]}"
+    what = f"{gauge.limit} {gauge.measure.words}"
     error = RateLimitExceeded(
         f"This request alone is over the limit of {what}. Ask for less."
         if wait is None
         else f"The limit of {what} is used up. Try again in {wait:.3g} s."
     )
-    error.type = _TYPES[gauge.dimension]
+    error.type = gauge.measure.error_type
     error.retry_after_seconds = wait
     error.should_retry = False if wait is None else None
     return error

@@ -16,6 +16,8 @@ _FIRST_GUESS_AT_MOST = 4096
 _HISTORY_WEIGHT = 0.1
 _PEAK_DECAY = 0.99
 _MAX_HISTORIES = 10_000
+_MAX_NAME_CHARACTERS = 200
+"""Behind `*` a client chooses the name: longer ones are not learned."""
 
 
 class Estimate(NamedTuple):
@@ -84,7 +86,7 @@ class Forecast:
 
     def learn(self, name: str, record: UsageRecord) -> None:
         """Take note of how much a model answered."""
-        if output_tokens := record.units.get("output_tokens"):
+        if (output_tokens := record.units.get("output_tokens")) and len(name) <= _MAX_NAME_CHARACTERS:
             if (history := self._histories.get(name)) is not None:
                 history.add(output_tokens)
                 return

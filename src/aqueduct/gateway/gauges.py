@@ -1,8 +1,9 @@
 """What the limits and budgets of a caller ask of one request, compiled once for each caller and model."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple, Protocol
 
 from aqueduct.counters import claims
 from aqueduct.counters.claims import MAX_LIMIT, Claim, Claims, Place, Window
@@ -17,15 +18,40 @@ from aqueduct.gateway.forecast import Estimate
 _FINE = 1000
 """Limits with multipliers are counted in thousandths, so that a weight of 0.3 is not rounded to a whole request."""
 
-_KINDS = {
-    Dimension.REQUESTS_PER_MINUTE: b"requests",
-    Dimension.INPUT_TOKENS_PER_MINUTE: b"tokens",
-    Dimension.OUTPUT_TOKENS_PER_MINUTE: b"tokens",
-}
-"""Under what clients are told of them; of places they are not."""
+Weights = tuple[float | None, ...]
+"""How many times each limit of a caller counts what is used of a model; None for one that does not apply to it."""
 
 _MAX_PLANS = 10_000
 _END_USER_CHARACTERS = 200
+
+
+class Measure(NamedTuple):
+    """How a dimension is counted and told of: its words, the type of its error, the kind of its headers if it has any.
+
+    `unit` is what a record says was used, and `estimate` how much of that is expected (None: a request counts as one);
+    `is_held`, that it counts for as long as the request runs.
+    """
+
+    words: str
+    error_type: str
+    kind: bytes | None = None
+    unit: str | None = None
+    estimate: Callable[[Estimate], int] | None = None
+    is_guessed: bool = False
+    is_held: bool = False
+
+
+MEASURES: Mapping[Dimension, Measure] = {
+    Dimension.REQUESTS_PER_MINUTE: Measure("requests per minute", "requests", b"requests"),
+    Dimension.INPUT_TOKENS_PER_MINUTE: Measure(
+        "input tokens per minute", "tokens", b"tokens", "input_tokens", attrgetter("input_tokens")
+    ),
+    Dimension.OUTPUT_TOKENS_PER_MINUTE: Measure(
+        "output tokens per minute", "tokens", b"tokens", "output_tokens", attrgetter("output_tokens"), is_guessed=True
+    ),
+    Dimension.CONCURRENT_REQUESTS: Measure("concurrent requests", "concurrency", is_held=True),
+}
+"""All that is to be said of a kind of limit: a new one is a row."""
 
 
 class Gauge(Protocol):
@@ -54,39 +80,40 @@ class LimitGauge:
     def __init__(self, limit: Limit, model: str) -> None:
         self._fineness = _FINE if limit.multipliers else 1
         self._scale = limit.multiplier(model) * self._fineness
-        self._key = limit.id
+        # With its fineness, for after a change of multipliers what was counted is not what is counted now.
+        self._key = f"{limit.id}/{self._fineness}"
         self._limit = min(limit.amount * self._fineness, MAX_LIMIT)
-        self.dimension = limit.dimension
+        self.measure = measure = MEASURES[limit.dimension]
         self.limit = limit.amount
         self.counted_limit = max(self._limit, 1)
         self.end_user = limit.subject_id if limit.subject_type is SubjectType.END_USER else None
         self.fixed: tuple[int, int] | None = None
-        if self.dimension is Dimension.REQUESTS_PER_MINUTE:
-            self.fixed = (self._scaled(1), self._scaled(1))
-        elif self.dimension is Dimension.CONCURRENT_REQUESTS:
+        if measure.is_held:
+            self._key = limit.id
             self.fixed = (1, 0)
-        self._is_of_input = self.dimension is Dimension.INPUT_TOKENS_PER_MINUTE
+        elif measure.estimate is None:
+            self.fixed = (self._scaled(1), self._scaled(1))
 
     def claim(self, at: float, end_user: str | None) -> Claim:
         """Return what requests of an instant claim."""
         key = self._key
         if self.end_user == EVERY_END_USER:
             key = f"{key}:{(end_user or '')[:_END_USER_CHARACTERS]}"
-        if self.dimension is Dimension.CONCURRENT_REQUESTS:
+        if self.measure.is_held:
             return Place(key, self.limit)
         return Window(key, self._limit)
 
     def amount(self, estimate: Estimate) -> int:
         """Return how much a request claims before it is made."""
-        if self._is_of_input:
-            return self._scaled(estimate.input_tokens)
-        amount = self._scaled(estimate.output_tokens)
+        expected = self.measure.estimate
+        amount = self._scaled(1 if expected is None else expected(estimate))
         # A guess must not shut out what may well fit.
-        return min(amount, self._limit) if estimate.is_guess else amount
+        return min(amount, max(self._limit, 1)) if self.measure.is_guessed and estimate.is_guess else amount
 
     def used(self, record: UsageRecord) -> int:
         """Return what a request has used, once it is over."""
-        return self._scaled(record.units.get("input_tokens" if self._is_of_input else "output_tokens", 0))
+        unit = self.measure.unit
+        return self._scaled(1 if unit is None else record.units.get(unit, 0))
 
     def shown(self, count: int) -> int:
         """Return a count as a person set it."""
@@ -115,7 +142,7 @@ class BudgetGauge:
         """Return how much a request claims before it is made."""
         amount = min(MAX_LIMIT, estimate.costs_nano.get(self.budget.currency, 0))
         # A guess must not shut out what may well fit.
-        return min(amount, self.budget.amount_nano) if estimate.is_guess else amount
+        return min(amount, max(self.budget.amount_nano, 1)) if estimate.is_guess else amount
 
     def used(self, record: UsageRecord) -> int:
         """Return what a request has cost, once it is over."""
@@ -185,22 +212,31 @@ class Plans:
     """The plans of callers and models that were seen lately."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Principal, str], Plan] = {}
+        self._known: dict[tuple[Principal, str | Weights], Plan] = {}
 
-    def find(self, principal: Principal, model: str, end_user: str | None) -> Plan:
-        """Return what applies to a caller's request for a model, made for an end user."""
-        found = self._known.get((principal, model))
+    def find(self, principal: Principal, model: str, end_user: str | None, *, is_named: bool = True) -> Plan:
+        """Return what applies to a caller's request for a model, made for an end user.
+
+        `is_named` says that the model is one of ours: of a name that the client made up only is kept how limits weigh
+        it, for there may be many, and long ones.
+        """
+        key = (principal, model if is_named else _weigh(principal, model))
+        found = self._known.get(key)
         if found is None:
             if len(self._known) >= _MAX_PLANS:
                 self._known.clear()
-            found = self._known[principal, model] = Plan(list(_compile(principal, model)))
+            found = self._known[key] = Plan(list(_compile(principal, model)))
         return found.of(end_user) if found.for_end_users else found
 
 
 def _shown(gauges: Sequence[Gauge], kind: bytes) -> list[tuple[int, LimitGauge]]:
     """Return the limits that a client is told of under one kind, with their places."""
     limits = [(at, gauge) for at, gauge in enumerate(gauges) if isinstance(gauge, LimitGauge)]
-    return [(at, gauge) for at, gauge in limits if _KINDS.get(gauge.dimension) == kind]
+    return [(at, gauge) for at, gauge in limits if gauge.measure.kind == kind]
+
+
+def _weigh(principal: Principal, model: str) -> Weights:
+    return tuple(limit.multiplier(model) if limit.applies_to(model) else None for limit in principal.limits)
 
 
 def _compile(principal: Principal, model: str) -> Iterable[Gauge]:

@@ -196,6 +196,26 @@ async def test_an_answer_that_comes_late_is_given_back(server: ValkeyProcess, tm
         await until_left(counters, Window("requests", 5, 0), 4)
 
 
+async def test_what_a_request_cost_whose_reservation_was_not_heard_of_is_spent_once(server: ValkeyProcess) -> None:
+    claims: list[Window | Place | Budget] = [Window("requests", 9), Place("place", 9), Budget("money", 100, 10)]
+    counters = ValkeyCounters(server.url, timeout_seconds=0.2)
+    async with GuardedCounters(counters, are_limits_open=True, are_budgets_open=True) as guarded:
+        await guarded.seed("money", 0)
+        server.pause()
+        reservation = await guarded.reserve(claims, name="request-1")
+        assert isinstance(reservation, Reservation)
+        assert not reservation.is_counted
+        # It does what it was asked meanwhile: the money and the place stay reserved until somebody hears of it.
+        server.resume()
+        await reserve_when_back(counters, Window("anything", 1))
+        await until_left(counters, Budget("money", 100, 0), 90)
+        guarded.settle(reservation, [1, 0, 7])
+        everything = await granted(counters, Window("requests", 9, 0), Place("place", 9), Budget("money", 100, 0))
+        assert [each.remaining for each in everything.standings] == [8, 8, 93]
+        # Nothing is left of it that would lapse, and be found in the journal, and be spent again.
+        assert server.lines("ZRANGE", "{aqueduct}r:money", "0", "-1") == [f"0:{everything.name}"]
+
+
 def test_a_wrong_url_is_a_configuration_error_that_does_not_show_it() -> None:
     with pytest.raises(ConfigurationError, match="AQUEDUCT_VALKEY_URL") as caught:
         ValkeyCounters("https://user:secret@example.com")

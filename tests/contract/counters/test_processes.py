@@ -179,3 +179,29 @@ async def test_a_gateway_that_was_silent_for_too_long_still_settles(shared_serve
         counters.settle(reservation, (30, 0))
         assert await remaining(counters, Budget("money", 100, 0)) == 70
         assert await counters.lapsed() == []
+
+
+async def test_requests_that_were_never_answered_do_not_hide_what_others_cost(
+    shared_server: ValkeyProcess, clock: Clock
+) -> None:
+    async with patient(shared_server, "starving", clock) as counters:
+        for key in ("a", "b"):
+            await counters.seed(key, 0)
+            unanswered = (counters.reserve([Budget(key, 10**6, 1)], name=f"killed-{number}") for number in range(1200))
+            await asyncio.gather(*unanswered)
+            await counters.reserve([Budget(key, 10**6, 1)], name="answered")
+        clock.advance(SILENT_SECONDS)
+        for key in ("a", "b"):
+            assert await remaining(counters, Budget(key, 10**6, 0)) == 10**6
+        found: list[Lapsed] = []
+        for _ in range(5):
+            page = await counters.lapsed()
+            for each in page:
+                if each.name == "answered":
+                    counters.recover(each, 7)
+            found += page
+        assert len(found) == len(set(found)) == 2 * 1201
+        for key in ("a", "b"):
+            assert await remaining(counters, Budget(key, 10**6, 0)) == 10**6 - 7
+        # And from the beginning again.
+        assert set(await counters.lapsed()) < set(found)
