@@ -74,7 +74,7 @@ class GatewayProcess:
         return {**inherited, **self._settings, "AQUEDUCT_DATA_DIR": str(self.data_dir)}
 
     def start(self) -> Self:
-        """Start the process and wait until it is ready and its first token is known."""
+        """Start the process and wait until it is ready and its first token, if it has made one, is known."""
         arguments = ["--port", str(self.port)]
         if self._has_config:
             arguments += ["--config", str(self.config_file)]
@@ -88,7 +88,8 @@ class GatewayProcess:
                 cwd=self.log_file.parent,
             )
         self._wait_until_ready()
-        self.token = (self.data_dir / "first-token").read_text().strip()
+        first_token = self.data_dir / "first-token"
+        self.token = first_token.read_text().strip() if first_token.exists() else ""
         return self
 
     def stop(self) -> None:

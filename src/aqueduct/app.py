@@ -53,8 +53,8 @@ from aqueduct.settings import Settings, environment
 from aqueduct.storage.api_tokens import ApiTokenStore
 from aqueduct.storage.capture_retention import CaptureRetention
 from aqueduct.storage.captures import CaptureWriter
-from aqueduct.storage.database import Database
 from aqueduct.storage.events import Events
+from aqueduct.storage.hearing import Hearing
 from aqueduct.storage.journal import Journal as FileJournal
 from aqueduct.storage.retention import Retention
 from aqueduct.storage.shipper import Shipper
@@ -147,7 +147,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
         background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run(), capture_writer.run()]
         background.append(HealthChecks(lambda: state.snapshot, traffic, KINDS, http).run())
-        background += _watches(workspace.database, settings, counters, events)
+        background += await _watches(workspace, settings, counters, events)
         await _run(server, listener, background)
 
 
@@ -156,11 +156,14 @@ def _deliveries(workspace: Workspace, settings: Settings, events: Events, http: 
     return Deliveries(workspace.registry, events, WebhookSender(http, addresses))
 
 
-def _watches(
-    database: Database, settings: Settings, counters: GuardedCounters, events: Events
+async def _watches(
+    workspace: Workspace, settings: Settings, counters: GuardedCounters, events: Events
 ) -> list[Coroutine[Any, Any, None]]:
-    """Return what looks at the database every now and then."""
-    watches = [BudgetWatch(database, events.emit).run(), CaptureRetention(database).run()]
+    """Return what looks at the database every now and then; changes are heard from this moment on."""
+    database = workspace.database
+    hearing = Hearing(database, workspace.revision)
+    await hearing.begin()
+    watches = [hearing.run(), BudgetWatch(database, events.emit).run(), CaptureRetention(database).run()]
     if isinstance(counters.counters, ValkeyCounters):
         watches.append(Recovery(database, counters.counters).run())
     if settings.retention_days is not None:

@@ -19,7 +19,7 @@ from aqueduct.domain.api_token import ApiToken
 from aqueduct.domain.identity import RANK_OF_ROLE, Rank
 from aqueduct.domain.permissions import Action, Resource, may_hand_out
 from aqueduct.domain.scopes import SCOPES, Kind
-from aqueduct.errors import AlreadyExists, InvalidValue, NotAllowed
+from aqueduct.errors import AlreadyExists, InvalidValue, NotAllowed, Stale
 from aqueduct.storage import api_tokens
 from aqueduct.storage.aggregates import BUDGETS, LIMITS, MODEL_RULES, USERS
 from aqueduct.storage.api_tokens import API_TOKENS
@@ -161,6 +161,9 @@ class ApiTokens(Aggregate[ApiToken]):
     async def replace(self, change: Change, before: ApiToken, after: ApiToken, version: int | None = None) -> ApiToken:
         self.require_scopes(change, after)
         require_right(change, before.capture, after.capture, organisation_id=before.organisation_id)
+        if after.user_id is not None and after.is_usable(change.now) and not before.is_usable(change.now):
+            # It was not counted when others were made, and comes back as one more.
+            await require_quota(change, after.user_id)
         return await super().replace(change, before, after, version)
 
     @override
@@ -181,13 +184,15 @@ class ApiTokens(Aggregate[ApiToken]):
             await self.authorise(change, Action.UPDATE, before)
             self.require_scopes(change, before)
             after = msgspec.structs.replace(before, hint=hint(value), version=before.version + 1)
-            await api_tokens.replace_value(
+            is_replaced = await api_tokens.replace_value(
                 change.connection,
                 after,
                 self.registry.keys.digest(value),
                 rotated_at=change.now,
                 previous_expires_at=change.now + grace_seconds,
             )
+            if not is_replaced:
+                raise Stale(self.stale)
             await change.record(action, self.kind, before, after)
         return CreatedToken(after, value)
 

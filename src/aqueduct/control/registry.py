@@ -1,6 +1,7 @@
 """Opens the transactions in which things are administered, and writes what happened in them into the audit log.
 
-A change and its line in the log are one transaction; the revision is raised after it, so that the gateway sees it.
+A change, its line in the log and what gateways elsewhere hear of it are one transaction; the revision is raised after
+it, so that the gateways of this data directory see it with their next request.
 """
 
 import secrets
@@ -19,6 +20,7 @@ from aqueduct.domain.audit import AuditEntry
 from aqueduct.domain.scopes import Kind
 from aqueduct.domain.subject import SubjectType
 from aqueduct.errors import AlreadyExists
+from aqueduct.storage import changes
 from aqueduct.storage.aggregates import AUDIT_LOG
 from aqueduct.storage.database import Database
 from aqueduct.storage.instants import to_microseconds
@@ -42,8 +44,9 @@ class Change:
     ) -> None:
         """Write into the audit log what became of one object."""
         item = msgspec.to_builtins(after if after is not None else before)
-        for each in (before, after):
-            self.concerned.update(() if each is None else concerned_ids(kind, msgspec.to_builtins(each)))
+        self.concerned.update(
+            concerned_id(kind, msgspec.to_builtins(each)) for each in (before, after) if each is not None
+        )
         ids = [item["id"]] if "id" in item else [value for name, value in item.items() if name in KEYS]
         entry = AuditEntry(
             # Sorted like the instants, so that a list in the order of the ids is one in the order of what happened.
@@ -84,34 +87,80 @@ class Registry:
     @asynccontextmanager
     async def changing(self, actor: Actor, *, taken: str) -> AsyncIterator[Change]:
         """Open a change; raises `AlreadyExists` with the message `taken` where a name was given twice."""
+        change_id = new_id("chg")
+        concerned: set[str] | None = None
+        is_in_doubt = False
         try:
             async with self.database.writing() as connection:
                 change = Change(connection, actor, self.now())
                 yield change
+                # One of which nothing was recorded may have changed anything.
+                concerned = None if UNKNOWN in change.concerned else change.concerned or None
+                await changes.tell(connection, change_id, concerned)
+                is_in_doubt = True
+            is_in_doubt = False
+            self.revision.bump(None if concerned is None else concerned | {change_id})
         except IntegrityError:
             raise AlreadyExists(taken) from None
-        self.revision.bump(None if UNKNOWN in change.concerned else change.concerned or None)
+        finally:
+            if is_in_doubt:
+                # The commit may have gone through, only its answer did not come: the connection broke, or whoever
+                # waited was cancelled. Without the change's own id, for it may come yet; then it is heard of.
+                self.revision.bump(concerned)
 
 
-def concerned_ids(kind: Kind, item: Mapping[str, Any]) -> set[str]:
-    """Return the ids by which a caller is known whom a change of an object may concern.
+def _itself(item: Mapping[str, Any]) -> str:
+    return str(item["id"])
 
-    A caller knows its token, user, service account, teams and organisation, and their limits by them.
-    """
-    if kind in {Kind.LIMIT, Kind.BUDGET, Kind.MODEL_RULE}:
-        if item["subject_type"] == SubjectType.END_USER:
-            return {item["organisation_id"] or UNKNOWN}
-        return {item["subject_id"]}
-    if kind is Kind.MEMBERSHIP:
-        return {item["user_id"]}
-    if kind is Kind.TERMS:
-        # New terms concern everybody in the organisation, their acceptance one user.
-        return {item.get("user_id") or item.get("organisation_id") or UNKNOWN}
-    return {item["id"]}
+
+def _its_subject(item: Mapping[str, Any]) -> str:
+    is_of_end_users = item["subject_type"] == SubjectType.END_USER
+    return str((item["organisation_id"] if is_of_end_users else item["subject_id"]) or UNKNOWN)
+
+
+def _its_user(item: Mapping[str, Any]) -> str:
+    return str(item["user_id"])
+
+
+def _whose_terms(item: Mapping[str, Any]) -> str:
+    # New terms concern everybody in the organisation, their acceptance one user.
+    return str(item.get("user_id") or item.get("organisation_id") or UNKNOWN)
+
+
+def _anybody(_item: Mapping[str, Any]) -> str:
+    return UNKNOWN
 
 
 UNKNOWN = ""
 """In the place of an id: it may concern anybody."""
+CONCERNED: Mapping[Kind, Callable[[Mapping[str, Any]], str]] = {
+    Kind.ORGANISATION: _itself,
+    Kind.TEAM: _itself,
+    Kind.USER: _itself,
+    Kind.MEMBERSHIP: _its_user,
+    Kind.SERVICE_ACCOUNT: _itself,
+    Kind.API_TOKEN: _itself,
+    Kind.MODEL_RULE: _its_subject,
+    Kind.LIMIT: _its_subject,
+    Kind.BUDGET: _its_subject,
+    Kind.TERMS: _whose_terms,
+    # Of these nothing is remembered, so no caller is known by their ids.
+    Kind.WEBHOOK: _itself,
+    Kind.CAPTURE: _itself,
+    # These are read only; if ever they are changed, somebody has to decide whom that concerns.
+    Kind.AUDIT: _anybody,
+    Kind.USAGE: _anybody,
+    Kind.TARGET: _anybody,
+}
+"""By the kind of an object, the id by which callers are known whom a change of it may concern."""
+
+
+def concerned_id(kind: Kind, item: Mapping[str, Any]) -> str:
+    """Return the id by which a caller is known whom a change of an object may concern, or `UNKNOWN`.
+
+    A caller knows its token, user, service account, teams and organisation, and their limits by them.
+    """
+    return CONCERNED.get(kind, _anybody)(item)
 
 
 def new_id(prefix: str) -> str:

@@ -58,13 +58,16 @@ async def live_key_ids(connection: AsyncConnection, now: float) -> set[str]:
 
 async def replace_value(
     connection: AsyncConnection, api_token: ApiToken, digest: Digest, *, rotated_at: float, previous_expires_at: float
-) -> None:
-    """Give a token a new value, hint and version; the old value works until `previous_expires_at`."""
+) -> bool:
+    """Give a token a new value, hint and version; the old value works until `previous_expires_at`.
+
+    False when it is no longer of the version before: it was changed, revoked or given another value meanwhile.
+    """
     key_id, hashed = digest
     table = api_tokens.c
-    await connection.execute(
+    done = await connection.execute(
         sa.update(api_tokens)
-        .where(table.id == api_token.id)
+        .where(table.id == api_token.id, table.version == api_token.version - 1, table.revoked_at.is_(None))
         .values(
             hint=api_token.hint,
             version=api_token.version,
@@ -76,6 +79,7 @@ async def replace_value(
             hash=hashed,
         )
     )
+    return done.rowcount == 1
 
 
 def mark_used(connection: sa.Connection, used: Mapping[str, float]) -> None:

@@ -20,8 +20,9 @@ Progress = Callable[[str, int], None]
 
 
 def copied_tables() -> Sequence[sa.Table]:
-    """Return all tables but the version's, those that others refer to first."""
-    return [table for table in metadata.sorted_tables if table is not schema_version]
+    """Return all tables but the version's and what is each database's own, those that others refer to first."""
+    tables = [table for table in metadata.sorted_tables if table is not schema_version]
+    return [table for table in tables if table.info.get("is_copied", True)]
 
 
 async def is_empty(database: Database) -> bool:

@@ -77,6 +77,15 @@ class Revision:
         # A writer that went once around the ring meanwhile would have left the counter far ahead.
         return frozenset(found) if self._counter[0] - since < SLOTS else None
 
+    def has_told(self, change_id: str) -> bool:
+        """Whether one of the last changes says that it concerned this id."""
+        number = self.read()
+        for since in range(number - 1, max(number - SLOTS // 2, -1), -1):
+            found = self.concerned(since, since + 1)
+            if found is not None and change_id in found:
+                return True
+        return False
+
     def close(self) -> None:
         """Let go of the file."""
         self._counter.release()

@@ -11,6 +11,7 @@ import pytest
 from tests.integration.control.conftest import World
 
 from aqueduct.control.allowances import Budgets, Limits, ModelRules, NewBudget, NewLimit, NewModelRule, parse_amount
+from aqueduct.control.api_tokens import ApiTokens, CreatedToken
 from aqueduct.control.audit import AuditLog
 from aqueduct.control.organisations import Organisations
 from aqueduct.control.owners import NewApiToken
@@ -24,7 +25,7 @@ from aqueduct.domain.budget import Period
 from aqueduct.domain.limit import Dimension
 from aqueduct.domain.subject import SubjectType
 from aqueduct.errors import AlreadyExists, InvalidValue, NotFound, Stale
-from aqueduct.storage.api_tokens import mark_used
+from aqueduct.storage.api_tokens import mark_used, replace_value
 from aqueduct.storage.pages import Listing
 
 
@@ -201,6 +202,45 @@ async def test_the_quota_of_tokens_holds_in_parallel(world: World) -> None:
     await Users(world.registry).change(SYSTEM, ours.lead.id, {"max_api_tokens": 0})
     with pytest.raises(InvalidValue, match="may have 0 tokens"):
         await world.issue(name="x", user=ours.lead.id)
+
+
+async def test_a_token_that_comes_back_counts_as_one_more(world: World) -> None:
+    ours, tokens = world.ours, world.workspace.api_tokens
+    await Users(world.registry).change(SYSTEM, ours.member.id, {"max_api_tokens": 1})
+    now = time.time()
+    # What was made an hour ago has expired since.
+    earlier = ApiTokens(dataclasses.replace(world.registry, clock=lambda: now - 3600))
+    wanted = NewApiToken(name="old", user=ours.member.id, expires_at=now - 60)
+    old = (await earlier.issue(SYSTEM, wanted)).api_token
+    new = (await world.issue(name="new", user=ours.member.id)).api_token
+    for expires_at in (now + 60, None):
+        with pytest.raises(InvalidValue, match="may have 1 tokens"):
+            await tokens.change(SYSTEM, old.id, {"expires_at": expires_at})
+    await tokens.change(SYSTEM, old.id, {"name": "still old"})
+    await tokens.change(SYSTEM, new.id, {"expires_at": now + 60})
+    await tokens.revoke(SYSTEM, new.id)
+    assert (await tokens.change(SYSTEM, old.id, {"expires_at": None})).is_usable(now)
+
+
+async def test_of_rotations_at_once_one_is_done_and_none_of_a_token_that_is_being_revoked(world: World) -> None:
+    tokens = world.workspace.api_tokens
+    made = (await world.issue(name="x", user=world.ours.member.id)).api_token
+    done = await asyncio.gather(*(tokens.rotate(SYSTEM, made.id) for _ in range(6)), return_exceptions=True)
+    assert {type(each) for each in done} <= {CreatedToken, Stale}
+    rotated = [each.api_token for each in done if isinstance(each, CreatedToken)]
+    assert sorted(each.version for each in rotated) == list(range(2, 2 + len(rotated)))
+    newest = (await tokens.read(SYSTEM, made.id)).version
+    assert newest == 1 + len(rotated)
+    async with world.registry.changing(SYSTEM, taken="") as change:
+        before = await tokens.find(change.connection, SYSTEM, made.id)
+        assert not await replace_value(
+            change.connection, before, world.registry.keys.digest("aq-x"), rotated_at=0.0, previous_expires_at=0.0
+        )
+        await tokens.end(change, before)
+        after = msgspec.structs.replace(before, version=before.version + 1)
+        assert not await replace_value(
+            change.connection, after, world.registry.keys.digest("aq-x"), rotated_at=0.0, previous_expires_at=0.0
+        )
 
 
 async def test_a_token_is_changed_but_not_into_what_cannot_be(world: World) -> None:

@@ -68,3 +68,15 @@ def test_what_was_overwritten_or_never_written_may_be_everything(pair: tuple[Rev
     assert other.concerned(0, 2000) is None
     assert other.concerned(1990, 2000) == frozenset({"tok_1"})
     assert other.concerned(2000, 1) is None
+
+
+def test_it_knows_which_changes_it_has_been_told_of(pair: tuple[Revision, Revision]) -> None:
+    one, other = pair
+    assert not one.has_told("chg_1")
+    one.bump({"tok_1", "chg_1"})
+    one.bump()
+    assert other.has_told("chg_1")
+    assert not other.has_told("chg_2")
+    for _ in range(600):
+        one.bump({"tok_1"})
+    assert not other.has_told("chg_1")

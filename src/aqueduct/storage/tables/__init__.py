@@ -7,6 +7,7 @@ from aqueduct.storage.tables.api_tokens import api_tokens
 from aqueduct.storage.tables.audit_log import audit_log
 from aqueduct.storage.tables.base import SCHEMA_VERSION, metadata, schema_version
 from aqueduct.storage.tables.captures import captures
+from aqueduct.storage.tables.changes import changes
 from aqueduct.storage.tables.declared import declared_objects
 from aqueduct.storage.tables.idempotency import idempotency_keys
 from aqueduct.storage.tables.organisations import organisations, terms_acceptances, terms_of_service
@@ -31,6 +32,7 @@ __all__ = [
     "audit_log",
     "budgets",
     "captures",
+    "changes",
     "declared_objects",
     "deliveries",
     "end_user_rollups",
