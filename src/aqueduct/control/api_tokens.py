@@ -16,7 +16,7 @@ from aqueduct.control.patterns import check_patterns
 from aqueduct.control.registry import Change, new_id
 from aqueduct.domain.actor import SYSTEM, Actor
 from aqueduct.domain.api_token import ApiToken
-from aqueduct.domain.identity import RANK_OF_ROLE, Rank
+from aqueduct.domain.identity import RANK_OF_ROLE, Rank, Role
 from aqueduct.domain.permissions import Action, Resource, may_hand_out
 from aqueduct.domain.scopes import SCOPES, Kind
 from aqueduct.errors import AlreadyExists, InvalidValue, NotAllowed, Stale
@@ -88,6 +88,7 @@ class ApiTokens(Aggregate[ApiToken]):
         check_expiry(made.expires_at, change.now)
         await self.check(change.connection, made)
         await self.authorise(change, Action.CREATE, made)
+        require_own(change.actor, made)
         self.require_scopes(change, made)
         require_right(change, None, made.capture, organisation_id=made.organisation_id)
         if made.user_id is not None:
@@ -182,6 +183,7 @@ class ApiTokens(Aggregate[ApiToken]):
         async with self.registry.changing(actor, taken=self.taken) as change:
             before = await self.find(change.connection, actor, reference)
             await self.authorise(change, Action.UPDATE, before)
+            require_own(actor, before)
             self.require_scopes(change, before)
             after = msgspec.structs.replace(before, hint=hint(value), version=before.version + 1)
             is_replaced = await api_tokens.replace_value(
@@ -195,6 +197,16 @@ class ApiTokens(Aggregate[ApiToken]):
                 raise Stale(self.stale)
             await change.record(action, self.kind, before, after)
         return CreatedToken(after, value)
+
+
+def require_own(actor: Actor, item: ApiToken) -> None:
+    """Raise `NotAllowed` for whoever would be given a value that speaks in another user's name.
+
+    Administrators of the organisation may hand tokens out; a team's administrator sees and ends those of its members.
+    """
+    is_trusted = actor.role in (Role.ADMIN, Role.ORGANISATION_ADMIN)
+    if item.user_id is not None and item.user_id != actor.user_id and not is_trusted:
+        raise NotAllowed("Only the user himself, or an administrator of the organisation, makes or renews his tokens.")
 
 
 def taken(name: str) -> str:
