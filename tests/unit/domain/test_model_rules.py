@@ -3,9 +3,11 @@
 import re
 import time
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aqueduct.domain.identity import Rank
 from aqueduct.domain.model_rules import ModelRule, NameSet, compile_rules, matches
 from aqueduct.domain.subject import SubjectType
 
@@ -22,6 +24,13 @@ def rule(*, allow: tuple[str, ...] | None = None, deny: tuple[str, ...] = (), in
         deny=deny,
         inherits=inherits,
     )
+
+
+def test_what_a_higher_rank_has_set_is_inherited_whatever_a_lower_one_says() -> None:
+    set_from_above = msgspec.structs.replace(rule(deny=("claude",)), rank=Rank.ADMIN)
+    set_within = msgspec.structs.replace(rule(deny=("gpt-4.1",)), rank=Rank.ORGANISATION_ADMIN)
+    alone = msgspec.structs.replace(rule(inherits=False), rank=Rank.ORGANISATION_ADMIN)
+    assert usable(set_from_above, set_within, alone) == ["gpt-4.1", "gpt-4.1-mini", "lab/llama"]
 
 
 def usable(*levels: ModelRule) -> list[str]:
