@@ -118,10 +118,13 @@ async def test_a_team_is_led_by_its_admin(world: World) -> None:
     await Memberships(registry).create(lead, ours.team.id, "boss")
     account = await ServiceAccounts(registry).create(lead, "deploy", team="core")
     await ApiTokens(registry).issue(lead, NewApiToken(name="x", service_account=account.id))
-    issued = await ApiTokens(registry).issue(lead, NewApiToken(name="x", user="member", team="core"))
+    member = await world.act_as(ours.member)
+    issued = await ApiTokens(registry).issue(member, NewApiToken(name="x", user="member", team="core"))
     limit = await Limits(registry).create(lead, SubjectType.API_TOKEN, issued.api_token.id, LIMIT)
     await Limits(registry).change(lead, limit.id, {"amount": 5})
     for attempt in (
+        ApiTokens(registry).issue(lead, NewApiToken(name="y", user="member", team="core")),
+        ApiTokens(registry).regenerate(lead, issued.api_token.id),
         Users(registry).create(lead, NewUser(name="x")),
         Teams(registry).create(lead, "x"),
         Teams(registry).delete(lead, "core"),
