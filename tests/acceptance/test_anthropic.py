@@ -16,7 +16,7 @@ from tests.scripted_upstream import Drop, ScriptedUpstream, Send, chunked, json_
 KEY = "sk-ant-api03-0123456789"
 CONFIG = """
 providers:
-  - {{name: claude, kind: anthropic, base_url: "{url}", api_key: {key}}}
+  - {{name: claude, kind: anthropic, base_url: "{url}", api_key: {key}, breaker: false}}
 models:
   - name: haiku
     targets: [{{provider: claude, model: claude-haiku-4-5-20251001}}]

@@ -18,9 +18,10 @@ from tests.scripted_upstream import ScriptedUpstream, Step, json_reply, raw_stre
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
 CONFIG = """
 providers:
-  - {{name: google, kind: gemini, base_url: "http://127.0.0.1:{port}/v1beta", api_key: a-secret-key}}
+  - {{name: google, kind: gemini, base_url: "http://127.0.0.1:{port}/v1beta", api_key: a-secret-key, breaker: false}}
   - name: cloud
     kind: vertex
+    breaker: false
     base_url: "http://127.0.0.1:{port}/v1beta1"
     options: {{project: a-project, location: europe-west4}}
     credentials: {{service_account: '{service_account}'}}

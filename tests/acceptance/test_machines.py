@@ -114,6 +114,13 @@ def test_while_the_database_is_away_known_tokens_go_on_and_changes_are_heard_whe
         revoked, kept = (pair.admin.post("/api_tokens", {"name": unique("x")}) for _ in range(2))
         for each in (revoked, kept):
             assert pair.ask_other(each["value"]) == 200
+        # Once the other has heard of an end, it has heard of these beginnings, and asks for them anew.
+        ended = pair.admin.post("/api_tokens", {"name": unique("x")})
+        assert pair.ask_other(ended["value"]) == 200
+        pair.admin.post(f"/api_tokens/{ended['id']}/revoke")
+        assert soon(lambda: pair.ask_other(ended["value"]) == 401)
+        for each in (revoked, kept):
+            assert pair.ask_other(each["value"]) == 200
         server.stop("fast")
         try:
             assert soon(lambda: "changes_not_heard" in pair.other.log)

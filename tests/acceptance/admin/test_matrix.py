@@ -117,7 +117,7 @@ class Operation(NamedTuple):
 
     @property
     def is_list(self) -> bool:
-        return self.method == "GET" and "{" not in self.path
+        return self.method == "GET" and "{" not in self.path and self.resource != "targets"
 
     @property
     def makes(self) -> bool:
@@ -131,7 +131,7 @@ class Operation(NamedTuple):
             return 200
         if self.path.endswith("/bulk") and not (is_foreign and self.resource == "users"):
             return 400  # each line with what is wrong in it
-        is_there = role == "admin" or not is_foreign or self.path == "/organisations"
+        is_there = role == "admin" or not is_foreign or self.path in ("/organisations", "/targets")
         return 403 if role in self.may_not and is_there else 404
 
 
@@ -218,7 +218,7 @@ class Stage:
             return client.ask("POST", "/api_tokens/bulk", csv), ""
         if operation.makes:
             return client.ask("POST", operation.path, self.body(operation.resource)), ""
-        if operation.resource in ("audit", "usage"):
+        if operation.resource in ("audit", "usage", "targets"):
             return client.ask("GET", operation.path), self.tenant.organisation
         name = self.fresh(operation.resource)
         return self.ask_about(client, operation, name), name

@@ -77,7 +77,9 @@ async def test_the_limits_and_budgets_of_every_owner_apply_and_no_others(world: 
     for tenant in (world.ours, world.theirs):
         await limit_everybody(world, tenant)
     wanted = NewApiToken(name="x", user=world.ours.member.id, team=world.ours.team.id)
-    own = [NewLimit(dimension=Dimension.CONCURRENT_REQUESTS, amount=2, model_pattern="gpt-*", multipliers={"a": 1.5})]
+    own = [
+        NewLimit(dimension=Dimension.INPUT_TOKENS_PER_MINUTE, amount=2, model_pattern="gpt-*", multipliers={"a": 1.5})
+    ]
     budget = NewBudget(amount=Decimal("0.05"), period=Period.DAY, currency="EUR", time_zone="Europe/Vienna")
     created = await issue(world.registry, SYSTEM, wanted, limits=own, budgets=[budget])
     found = await world.look_up(created.value)
