@@ -17,7 +17,7 @@ from aqueduct.wire.request import Request
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 256 * 1024
-_REQUEST_ID_HEADERS = (b"x-request-id", b"request-id", b"x-amzn-requestid")
+_REQUEST_ID_HEADERS = frozenset({b"x-request-id", b"request-id", b"x-amzn-requestid"})
 """Where upstreams say what they call a request; Anthropic leaves out the `x-`, AWS has a name of its own."""
 
 
@@ -115,7 +115,10 @@ class TargetCaller:
 
 
 def _upstream_request_id(response: UpstreamResponse) -> bytes | None:
-    return next((value for name in _REQUEST_ID_HEADERS if (value := response.header(name)) is not None), None)
+    for name, value in response.headers:
+        if name in _REQUEST_ID_HEADERS:
+            return value
+    return None
 
 
 def remaining(timeouts: Timeouts, seconds: float) -> Timeouts:
