@@ -1,6 +1,6 @@
 """Guesses what a request will use: what is reserved of limits and budgets until the truth is there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from aqueduct.domain.model import Model, Provider, Target
@@ -63,6 +63,9 @@ class Forecast:
     def __init__(self, prices: KnownPrices) -> None:
         self._known = prices
         self._histories: dict[str, _History] = {}
+        self._snapshot: Snapshot | None = None
+        self._reachable: dict[str, tuple[tuple[tuple[Price, ...], ...], tuple[Target, ...]]] = {}
+        """By a model's name, the prices of its targets, and those of its targets that have none of their own."""
 
     def estimate(self, request: Request, model: Model, body_bytes: int, at: float) -> Estimate:
         """Return what a request may use; what that costs is for `with_costs` to say, where somebody has a budget."""
@@ -79,7 +82,7 @@ class Forecast:
             output_tokens = int(_FIRST_GUESS_AT_MOST if history is None else history.peak) * request.choices
         units: Units = {"input_tokens": estimate.input_tokens, "output_tokens": output_tokens}
         costs_nano: dict[str, int] = {}
-        for prices in {id(found := self._prices(each, request)): found for each in reachable(model, snapshot)}.values():
+        for prices in self._prices(request, model, snapshot):
             if (paid := cost(units, prices, estimate.at)) is not None:
                 costs_nano[paid.currency] = max(paid.nano, costs_nano.get(paid.currency, 0))
         return estimate._replace(costs_nano=costs_nano)
@@ -94,8 +97,21 @@ class Forecast:
                 self._histories.clear()
             self._histories[name] = _History(output_tokens)
 
-    def _prices(self, target: Target, request: Request) -> tuple[Price, ...]:
-        return target.prices or self._known.known(target.provider, request.model)
+    def _prices(self, request: Request, model: Model, snapshot: Snapshot) -> Iterable[tuple[Price, ...]]:
+        """Return the prices of all targets that may come to answer, found once for each snapshot."""
+        if snapshot is not self._snapshot:
+            self._snapshot = snapshot
+            self._reachable.clear()
+        found = self._reachable.get(model.name)
+        if found is None:
+            targets = list(reachable(model, snapshot))
+            priced = {id(each.prices): each.prices for each in targets if each.prices}
+            found = self._reachable[model.name] = (
+                tuple(priced.values()),
+                tuple(each for each in targets if not each.prices),
+            )
+        given, others = found
+        return (*given, *(self._known.known(each.provider, request.model) for each in others)) if others else given
 
 
 def counted_name(request: Request, model: Model) -> str:
