@@ -21,7 +21,7 @@ from aqueduct.wire.cleaning import clean_message
 REJECTION_STATUSES = frozenset({400, 413, 422})
 """The upstream refuses the request itself."""
 
-_BY_STATUS: dict[int, Callable[..., UpstreamError]] = {
+BY_STATUS: dict[int, Callable[..., UpstreamError]] = {
     401: UpstreamUnauthorized,
     402: UpstreamNoCredit,
     403: UpstreamUnauthorized,
@@ -33,12 +33,13 @@ _BY_STATUS: dict[int, Callable[..., UpstreamError]] = {
     504: UpstreamTimeout,
     529: UpstreamOverloaded,
 }
+"""What a status means where nothing else is said."""
 
 
 def failure_of(status: int, message: str, retry_after_seconds: float | None) -> UpstreamError:
     """Return the failure that a status stands for; `message` is for the log."""
     otherwise = UpstreamServerError if status >= 500 else UpstreamInvalidResponse
-    return _BY_STATUS.get(status, otherwise)(message, status=status, retry_after_seconds=retry_after_seconds)
+    return BY_STATUS.get(status, otherwise)(message, status=status, retry_after_seconds=retry_after_seconds)
 
 
 def rejection_of(status: int, text: str, *, param: str | None = None, code: str | None = None) -> UpstreamRejected:

@@ -20,8 +20,10 @@ from aqueduct.providers.anthropic.stream import AnthropicStreamReader
 from aqueduct.providers.anthropic.tools import has_tools, loosened_tools, tool_fields
 from aqueduct.providers.authentication import anthropic_headers
 from aqueduct.providers.base import EVENT_STREAM, Answer, StreamReader
+from aqueduct.providers.chat_target import carried_chat, upstream_model
 from aqueduct.providers.choices import one_call_a_choice
 from aqueduct.providers.field_policy import FieldPolicy, always, given_fields
+from aqueduct.providers.openai import CONTENT_HEADERS
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
 
@@ -48,8 +50,6 @@ POLICY = FieldPolicy(
 )
 """What becomes of each field; the page on providers lists what is refused."""
 
-_UNDROPPABLE = frozenset({"messages", "model", "stream"})
-_CONTENT: Headers = ((b"content-type", b"application/json"), (b"accept-encoding", b"identity"))
 _LONGEST_USER = 256
 
 
@@ -70,8 +70,8 @@ class AnthropicChat:
             method="POST",
             origin=provider.origin,
             path=f"{provider.base_path}/messages",
-            headers=(*_CONTENT, *anthropic_headers(provider)),
-            body=msgspec.json.encode(_body(_carried(request, target), target)),
+            headers=(*CONTENT_HEADERS, *anthropic_headers(provider)),
+            body=msgspec.json.encode(_body(carried_chat(request, target), target)),
         )
 
     def read_response(self, request: Request, body: bytes) -> Answer:
@@ -88,7 +88,7 @@ class AnthropicChat:
 
     def dropped(self, request: Request, target: Target) -> tuple[str, ...]:
         """Return what is left out: by policy, because the model does not take it, or not as it is."""
-        carried, family = _carried(request, target), _family(request, target)
+        carried, family = carried_chat(request, target), _family(request, target)
         lacks_thinking = "reasoning_effort" in given_fields(carried) and Conversation(carried).lacks_thinking
         options = read_options(carried, family, _version(target), lacks_thinking=lacks_thinking)
         return (
@@ -126,21 +126,8 @@ class AnthropicChat:
         return is_exact and self.way(request, target) is StructuredOutput.NATIVE
 
 
-def _carried(request: Request, target: Target) -> ChatRequest:
-    """Return the request without what the config says to leave out."""
-    unwanted = (target.provider.drop_fields & request.fields.keys()) - _UNDROPPABLE
-    carried = request.with_fields(**dict.fromkeys(unwanted)) if unwanted else request
-    if not isinstance(carried, ChatRequest):
-        raise InvalidRequest("This model answers chats only.", param="model")
-    return carried
-
-
 def _family(request: Request, target: Target) -> Family:
-    return family_of(_model(request, target))
-
-
-def _model(request: Request, target: Target) -> str:
-    return request.model if target.model == "*" else target.model
+    return family_of(upstream_model(request, target))
 
 
 def _version(target: Target) -> str:
@@ -151,7 +138,7 @@ def _body(request: ChatRequest, target: Target) -> dict[str, Any]:
     family = _family(request, target)
     conversation = Conversation(request)
     options = read_options(request, family, _version(target), lacks_thinking=conversation.lacks_thinking)
-    body: dict[str, Any] = {"model": _model(request, target), "messages": conversation.turns, **options.fields}
+    body: dict[str, Any] = {"model": upstream_model(request, target), "messages": conversation.turns, **options.fields}
     if conversation.system:
         body["system"] = conversation.system
     if request.schema is not None:

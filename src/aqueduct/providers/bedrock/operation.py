@@ -16,14 +16,15 @@ from aqueduct.providers.bedrock import errors
 from aqueduct.providers.bedrock.answer import read_answer
 from aqueduct.providers.bedrock.models import family_of
 from aqueduct.providers.bedrock.parts import FILE_TYPES
-from aqueduct.providers.bedrock.request import build_body, dropped_fields, upstream_model
+from aqueduct.providers.bedrock.request import build_body, dropped_fields
 from aqueduct.providers.bedrock.stream import BedrockStreamReader
+from aqueduct.providers.chat_target import upstream_model
 from aqueduct.providers.choices import one_call_a_choice
 from aqueduct.providers.field_policy import given_fields
+from aqueduct.providers.openai import CONTENT_HEADERS
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
 
-_CONTENT: Headers = ((b"content-type", b"application/json"), (b"accept-encoding", b"identity"))
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,2047}")
 """A model's id, an inference profile's, or an ARN; it becomes part of the path, and a client may have chosen it."""
 
@@ -48,7 +49,7 @@ class BedrockChat:
             method="POST",
             origin=provider.origin,
             path=f"{provider.base_path}/model/{quote(model, safe='')}/{method}",
-            headers=(*_CONTENT, *bearer_headers(provider)),
+            headers=(*CONTENT_HEADERS, *bearer_headers(provider)),
             body=build_body(request, target),
         )
 

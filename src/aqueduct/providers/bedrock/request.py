@@ -12,6 +12,7 @@ from aqueduct.providers.bedrock.messages import Conversation
 from aqueduct.providers.bedrock.models import Family, family_of
 from aqueduct.providers.bedrock.options import read_options
 from aqueduct.providers.bedrock.tools import lost_tool_members, tool_config
+from aqueduct.providers.chat_target import carried_chat, upstream_model
 from aqueduct.providers.field_policy import FieldPolicy, always, given_fields
 from aqueduct.wire.chat import ChatRequest, JsonSchemaResponse
 from aqueduct.wire.request import Request
@@ -43,32 +44,17 @@ POLICY = FieldPolicy(
 """What becomes of each field; the page on providers lists what is refused."""
 
 NO_GUARDRAIL = "none"
-_UNDROPPABLE = frozenset({"messages", "model", "stream"})
-
-
-def upstream_model(request: Request, target: Target) -> str:
-    """Return the model's id at Bedrock."""
-    return request.model if target.model == "*" else target.model
-
-
-def carried_fields(request: Request, target: Target) -> ChatRequest:
-    """Return the request without what the config says to leave out."""
-    unwanted = (target.provider.drop_fields & request.fields.keys()) - _UNDROPPABLE
-    carried = request.with_fields(**dict.fromkeys(unwanted)) if unwanted else request
-    if not isinstance(carried, ChatRequest):
-        raise InvalidRequest("This model answers chats only.", param="model")
-    return carried
 
 
 def build_body(request: Request, target: Target) -> bytes:
     """Return the body, or raise `InvalidRequest` naming what cannot be carried."""
     POLICY.check(request, target)
-    return msgspec.json.encode(_body(carried_fields(request, target), target))
+    return msgspec.json.encode(_body(carried_chat(request, target), target))
 
 
 def dropped_fields(request: Request, target: Target) -> tuple[str, ...]:
     """Return what is left out: by policy, because the model does not take it, or not as it is."""
-    carried, family = carried_fields(request, target), family_of(upstream_model(request, target))
+    carried, family = carried_chat(request, target), family_of(upstream_model(request, target))
     conversation = Conversation(carried, family)
     options = read_options(carried, family, lacks_thinking=conversation.lacks_thinking)
     return (

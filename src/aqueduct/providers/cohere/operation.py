@@ -13,6 +13,7 @@ from aqueduct.domain.model import StructuredOutput, Target
 from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError
 from aqueduct.providers.authentication import bearer_headers
 from aqueduct.providers.base import EVENT_STREAM, Answer, StreamReader
+from aqueduct.providers.chat_target import carried_chat, upstream_model
 from aqueduct.providers.choices import one_call_a_choice
 from aqueduct.providers.cohere import errors
 from aqueduct.providers.cohere.answer import read_answer
@@ -22,6 +23,7 @@ from aqueduct.providers.cohere.schema import adapt
 from aqueduct.providers.cohere.stream import CohereStreamReader
 from aqueduct.providers.cohere.tools import loosened_tools, tool_fields
 from aqueduct.providers.field_policy import FieldPolicy, always, given_fields
+from aqueduct.providers.openai import CONTENT_HEADERS
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
 
@@ -46,8 +48,6 @@ POLICY = FieldPolicy(
 )
 """What becomes of each field; the page on providers lists what is refused."""
 
-_UNDROPPABLE = frozenset({"messages", "model", "stream"})
-_CONTENT: Headers = ((b"content-type", b"application/json"), (b"accept-encoding", b"identity"))
 _ANY_OBJECT = {"type": "object"}
 
 
@@ -68,8 +68,8 @@ class CohereChat:
             method="POST",
             origin=provider.origin,
             path=f"{provider.base_path}/chat",
-            headers=(*_CONTENT, *bearer_headers(provider)),
-            body=msgspec.json.encode(_body(_carried(request, target), target)),
+            headers=(*CONTENT_HEADERS, *bearer_headers(provider)),
+            body=msgspec.json.encode(_body(carried_chat(request, target), target)),
         )
 
     def read_response(self, request: Request, body: bytes) -> Answer:
@@ -86,8 +86,8 @@ class CohereChat:
 
     def dropped(self, request: Request, target: Target) -> tuple[str, ...]:
         """Return what is left out: by policy, because the model does not take it, or not as it is."""
-        carried = _carried(request, target)
-        options = read_options(carried, _model(request, target))
+        carried = carried_chat(request, target)
+        options = read_options(carried, upstream_model(request, target))
         return (
             *POLICY.dropped(request, target),
             *options.dropped,
@@ -119,26 +119,13 @@ class CohereChat:
         return is_exact and "stop" not in given_fields(request) and self.way(request, target) is StructuredOutput.NATIVE
 
 
-def _carried(request: Request, target: Target) -> ChatRequest:
-    """Return the request without what the config says to leave out."""
-    unwanted = (target.provider.drop_fields & request.fields.keys()) - _UNDROPPABLE
-    carried = request.with_fields(**dict.fromkeys(unwanted)) if unwanted else request
-    if not isinstance(carried, ChatRequest):
-        raise InvalidRequest("This model answers chats only.", param="model")
-    return carried
-
-
-def _model(request: Request, target: Target) -> str:
-    return request.model if target.model == "*" else target.model
-
-
 def _has_company(request: ChatRequest) -> bool:
     """Whether tools or documents are there, beside which Cohere holds no answer to JSON."""
     return bool(request.parameters.tools) or "documents" in given_fields(request)
 
 
 def _body(request: ChatRequest, target: Target) -> dict[str, Any]:
-    model = _model(request, target)
+    model = upstream_model(request, target)
     body: dict[str, Any] = {"model": model, "messages": read_messages(request, thinks=may_think(model))}
     body |= tool_fields(request)
     body |= read_options(request, model).fields

@@ -16,15 +16,17 @@ from aqueduct.domain.model import Provider, StructuredOutput, Target
 from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError
 from aqueduct.providers.authentication import gemini_headers
 from aqueduct.providers.base import EVENT_STREAM, Answer, StreamReader
+from aqueduct.providers.chat_target import upstream_model
 from aqueduct.providers.choices import one_call_a_choice
 from aqueduct.providers.gemini import errors
 from aqueduct.providers.gemini.answer import read_choices
-from aqueduct.providers.gemini.families import family_of, upstream_model
+from aqueduct.providers.gemini.families import family_of
 from aqueduct.providers.gemini.media import FILE_TYPES
 from aqueduct.providers.gemini.request import answer_format, build_body, carried_fields, dropped_fields
 from aqueduct.providers.gemini.stream import GeminiStreamReader
 from aqueduct.providers.gemini.usage import read_units
 from aqueduct.providers.gemini.wire import read_response
+from aqueduct.providers.openai import CONTENT_HEADERS
 from aqueduct.providers.translation import write_answer
 from aqueduct.wire.chat_writer import Choice
 from aqueduct.wire.request import Request
@@ -141,7 +143,7 @@ def _endpoint(provider: Provider) -> Origin:
 
 @lru_cache(maxsize=1024)
 def _headers(provider: Provider) -> Headers:
-    return ((b"content-type", b"application/json"), (b"accept-encoding", b"identity"), *gemini_headers(provider))
+    return (*CONTENT_HEADERS, *gemini_headers(provider))
 
 
 def _without_fence(choice: Choice) -> Choice:

@@ -5,7 +5,6 @@ Gemini API and Vertex AI.
 """
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,16 +16,13 @@ from aqueduct.errors import (
     RequestTooLarge,
     UpstreamError,
     UpstreamInvalidResponse,
-    UpstreamModelMissing,
     UpstreamNoCredit,
-    UpstreamOverloaded,
-    UpstreamRateLimited,
     UpstreamRejected,
     UpstreamServerError,
-    UpstreamTimeout,
     UpstreamUnauthorized,
 )
 from aqueduct.providers.openai_errors import retry_after_seconds
+from aqueduct.providers.statuses import BY_STATUS
 from aqueduct.wire.cleaning import clean_message, clean_name
 
 _CONTEXT_OVERFLOW = re.compile(
@@ -53,19 +49,6 @@ _STATUS_CODES = {
     "DEADLINE_EXCEEDED": 504,
 }
 """The HTTP status of each `google.rpc.Code`, for an error without a number."""
-
-_BY_STATUS: dict[int, Callable[..., UpstreamError]] = {
-    401: UpstreamUnauthorized,
-    402: UpstreamNoCredit,
-    403: UpstreamUnauthorized,
-    404: UpstreamModelMissing,
-    408: UpstreamOverloaded,
-    409: UpstreamOverloaded,
-    429: UpstreamRateLimited,
-    503: UpstreamOverloaded,
-    504: UpstreamTimeout,
-    529: UpstreamOverloaded,
-}
 
 
 class _Status(msgspec.Struct):
@@ -134,7 +117,7 @@ def _classify(status: int | None, error: _Status, retry_after: float | None) -> 
     if status in (400, 413, 422):
         return UpstreamRejected(_rejection(status, error), status=status)
     kind = UpstreamServerError if status is None or status >= 500 or status == 499 else UpstreamInvalidResponse
-    classify = _BY_STATUS.get(status or 0, kind)
+    classify = BY_STATUS.get(status or 0, kind)
     return classify(message, status=status, retry_after_seconds=retry_after if delay is None else delay)
 
 

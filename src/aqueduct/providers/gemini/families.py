@@ -12,9 +12,6 @@ from typing import Any
 
 import msgspec
 
-from aqueduct.domain.model import Target
-from aqueduct.wire.request import Request
-
 Thinking = Mapping[str, Mapping[str, Any]]
 """By `reasoning_effort`: the members of `thinkingConfig`."""
 
@@ -71,11 +68,6 @@ FAMILIES: dict[str, tuple[str, Family]] = {
 
 _PATTERNS = [(re.compile(pattern), family) for pattern, family in FAMILIES.values()]
 _PREFIX = re.compile(r"(?:.*/)?models/")
-
-
-def upstream_model(request: Request, target: Target) -> str:
-    """Return the name of the model that is asked upstream."""
-    return request.model if target.model == "*" else target.model
 
 
 @lru_cache(maxsize=1024)

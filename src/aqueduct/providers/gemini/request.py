@@ -9,8 +9,9 @@ import msgspec
 
 from aqueduct.domain.model import Target
 from aqueduct.errors import InvalidRequest
+from aqueduct.providers.chat_target import upstream_model
 from aqueduct.providers.field_policy import FieldPolicy, always, given_fields
-from aqueduct.providers.gemini.families import Family, family_of, upstream_model
+from aqueduct.providers.gemini.families import Family, family_of
 from aqueduct.providers.gemini.messages import read_messages
 from aqueduct.providers.gemini.schema import translate
 from aqueduct.providers.gemini.tools import Fields, read_tools

@@ -15,6 +15,7 @@ from aqueduct.domain.model import StructuredOutput, Target
 from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError
 from aqueduct.providers.authentication import bearer_headers
 from aqueduct.providers.base import Answer, StreamReader
+from aqueduct.providers.chat_target import carried_chat, upstream_model
 from aqueduct.providers.choices import one_call_a_choice
 from aqueduct.providers.field_policy import FieldPolicy, always, given_fields
 from aqueduct.providers.ollama import errors
@@ -29,6 +30,7 @@ from aqueduct.providers.ollama.options import (
 )
 from aqueduct.providers.ollama.stream import OllamaStreamReader
 from aqueduct.providers.ollama.tools import loosened_tools, read_tools
+from aqueduct.providers.openai import CONTENT_HEADERS
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
 
@@ -52,8 +54,6 @@ POLICY = FieldPolicy(
 )
 """What becomes of each field; the page on providers lists what is refused."""
 
-_UNDROPPABLE = frozenset({"messages", "model", "stream"})
-_CONTENT: Headers = ((b"content-type", b"application/json"), (b"accept-encoding", b"identity"))
 _PLAIN_KEYWORDS = frozenset(
     {
         "type",
@@ -88,8 +88,8 @@ class OllamaChat:
             method="POST",
             origin=provider.origin,
             path=f"{provider.base_path}/chat",
-            headers=(*_CONTENT, *bearer_headers(provider)),
-            body=msgspec.json.encode(_body(_carried(request, target), target)),
+            headers=(*CONTENT_HEADERS, *bearer_headers(provider)),
+            body=msgspec.json.encode(_body(carried_chat(request, target), target)),
         )
 
     def read_response(self, request: Request, body: bytes) -> Answer:
@@ -106,7 +106,7 @@ class OllamaChat:
 
     def dropped(self, request: Request, target: Target) -> tuple[str, ...]:
         """Return what is left out: by policy, or because Ollama has no place for it."""
-        carried = _carried(request, target)
+        carried = carried_chat(request, target)
         return (*POLICY.dropped(request, target), *lost_members(carried), *loosened_tools(carried))
 
     def calls(self, request: Request) -> Sequence[Request]:
@@ -143,15 +143,6 @@ def is_plain(schema: Any) -> bool:
     return schema.get("additionalProperties", False) in (True, False) and all(map(is_plain, inner))
 
 
-def _carried(request: Request, target: Target) -> ChatRequest:
-    """Return the request without what the config says to leave out."""
-    unwanted = (target.provider.drop_fields & request.fields.keys()) - _UNDROPPABLE
-    carried = request.with_fields(**dict.fromkeys(unwanted)) if unwanted else request
-    if not isinstance(carried, ChatRequest):
-        raise InvalidRequest("This model answers chats only.", param="model")
-    return carried
-
-
 def _has_tools(request: Request) -> bool:
     return isinstance(request, ChatRequest) and bool(request.parameters.tools)
 
@@ -159,7 +150,7 @@ def _has_tools(request: Request) -> bool:
 def _body(request: ChatRequest, target: Target) -> dict[str, Any]:
     provider = target.provider
     body: dict[str, Any] = {
-        "model": request.model if target.model == "*" else target.model,
+        "model": upstream_model(request, target),
         "messages": read_messages(request),
         "stream": request.is_stream,
         "truncate": False,
