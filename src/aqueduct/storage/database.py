@@ -5,6 +5,8 @@ SQLite in the data directory by default, PostgreSQL by setting; the queries are 
 
 import asyncio
 import errno
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +23,8 @@ from aqueduct.storage.tables import SCHEMA_VERSION, schema_version
 
 BUSY_TIMEOUT_MS = 15_000
 """How long a writer waits for another process's writer: longer than a full journal segment takes to be inserted."""
+WAL_RETRY = 0.02
+"""How long to wait, in seconds, before the write-ahead log is asked for again."""
 MAX_REPORTS = 2
 """How many reports are read at a time: whoever asks for many must not take the connections of all others."""
 WRITES = "aqueduct_writes"
@@ -174,7 +178,8 @@ def prepare_sqlite(engine: Engine, synchronous: str) -> None:
 
     def prepare(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
+        turn_on_wal(cursor)
+        for pragma in (f"synchronous={synchronous}", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -185,6 +190,23 @@ def prepare_sqlite(engine: Engine, synchronous: str) -> None:
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
+
+
+def turn_on_wal(cursor: Any) -> None:
+    """Turn on the write-ahead log, waiting for another process that does so in the same moment.
+
+    SQLite's own waiting does not cover it: it says "database is locked" at once to the second one.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(WAL_RETRY)
+        else:
+            return
 
 
 def database_url(settings: Settings, directory: DataDirectory) -> URL:

@@ -2,7 +2,12 @@
 
 import asyncio
 import os
+import sqlite3
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -15,7 +20,7 @@ from aqueduct.control.workspace import Workspace, create_workspace, open_workspa
 from aqueduct.domain.actor import SYSTEM
 from aqueduct.errors import ConfigurationError
 from aqueduct.settings import Settings
-from aqueduct.storage.database import open_database
+from aqueduct.storage.database import open_database, turn_on_wal
 from aqueduct.storage.directory import DataDirectory
 from aqueduct.storage.migrate import alembic_config, migrate
 from aqueduct.storage.tables import SCHEMA_VERSION, api_tokens, metadata, schema_version
@@ -111,3 +116,17 @@ async def test_writers_queue_and_readers_do_not_wait_for_them(workspace: Workspa
         assert await workspace.api_tokens.list(SYSTEM) == []
     await asyncio.gather(*waiting)
     assert sorted(each.name for each in await workspace.api_tokens.list(SYSTEM)) == sorted(names)
+
+
+def test_connections_that_are_the_first_at_once_all_get_the_write_ahead_log(tmp_path: Path) -> None:
+    def turn_on(file: Path, barrier: threading.Barrier) -> str:
+        barrier.wait()
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            turn_on_wal(connection.cursor())
+            connection.execute("BEGIN IMMEDIATE")
+            return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+    with ThreadPoolExecutor(6) as threads:
+        for number in range(50):  # without the waiting, one of eight rounds fails
+            arguments = repeat(tmp_path / f"{number}.sqlite"), repeat(threading.Barrier(6), 6)
+            assert list(threads.map(turn_on, *arguments)) == ["wal"] * 6
