@@ -5,7 +5,7 @@ budget's period) is part of the key; the limit is not, and may be another one at
 """
 
 from collections.abc import Iterable
-from typing import Self, TypeAlias, final
+from typing import Any, Self, TypeAlias, final
 
 import msgspec
 
@@ -61,12 +61,16 @@ Claim: TypeAlias = Window | Place | Budget
 class Claims(tuple[Claim, ...]):
     """Claims of which no two of a kind have the same key, looked at once for all requests that claim them.
 
-    Raises `ValueError` where two have.
+    Raises `ValueError` where two have. `found` is what counters keep with them: where they are counted, so that nothing
+    is looked up by its key for each request.
     """
+
+    found: Any
 
     def __new__(cls, claims: Iterable[Claim]) -> Self:
         """Look at the keys."""
         made = super().__new__(cls, claims)
+        made.found = None
         if len({(type(claim), claim.key) for claim in made}) != len(made):
             raise ValueError("two claims of a request have the same key")
         return made

@@ -1,6 +1,5 @@
 """The three kinds of count, in memory. Times are in milliseconds of one clock that never goes back."""
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from aqueduct.counters.answers import MILLISECONDS, PLACE_WAIT_SECONDS, Standing, lasting_standing
@@ -12,74 +11,66 @@ if TYPE_CHECKING:
 BUDGET_IDLE_MS = 3_600_000
 """After how long without a claim a budget is dropped, to be seeded again when it is claimed once more."""
 
-_DROPPED = -1
-
-Cell = list[int]
-"""The second that it counts for, and how much was used in it."""
-
 
 class WindowCount:
-    """How much was used in each second, from the oldest that still counts, and their sum.
+    """How much was used in this second, in each earlier one that still counts, and in all.
 
     A second counts until it lies outside of the window with its last moment too: no span of the window's length, begun
-    at any moment, ever holds more than was let through.
+    at any moment, ever holds more than was let through. The present second is apart from the others because that is
+    where nearly everything is taken; `taken_in` is the last one in which something was.
     """
 
-    __slots__ = ("_cells", "_seconds", "asked_in", "used")
+    __slots__ = ("_earlier", "_seconds", "asked_in", "taken_in", "used", "used_now")
 
     def __init__(self, seconds: int) -> None:
         self.used = 0
+        self.used_now = 0
         self.asked_in = 0
+        self.taken_in = -1
         self._seconds = seconds
-        self._cells: deque[Cell] = deque()
+        self._earlier: dict[int, int] = {}
 
     def advance(self, second: int) -> None:
         """Go on to the second that is asked about, and forget what is outside of its window."""
+        earlier = self._earlier
+        if self.taken_in == self.asked_in:
+            earlier[self.asked_in] = self.used_now
+            self.used_now = 0
         self.asked_in = second
-        cells = self._cells
         first = second - self._seconds
-        while cells and cells[0][0] < first:
-            cell = cells.popleft()
-            self.used -= cell[1]
-            cell[0] = _DROPPED
-
-    def take(self, amount: int, second: int) -> Cell:
-        """Add the amount to this second, and return where it went."""
-        self.used += amount
-        cells = self._cells
-        if cells and cells[-1][0] == second:
-            cell = cells[-1]
-            cell[1] += amount
-        else:
-            cell = [second, amount]
-            cells.append(cell)
-        return cell
+        while earlier and (oldest := next(iter(earlier))) < first:
+            self.used -= earlier.pop(oldest)
 
     def has_room(self, claim: Window, amount: int, ticket: int) -> bool:
         """Whether the amount fits into the window that was advanced to just now."""
         return self.used + amount <= claim.limit
 
-    def correct(self, cell: Cell, difference: int, second: int) -> None:
-        """Add a difference to what was taken, if its second still counts."""
-        if cell[0] >= second - self._seconds:
-            cell[1] += difference
-            self.used += difference
+    def correct(self, second: int, difference: int) -> None:
+        """Add a difference to what was taken in a second, if that still counts."""
+        if second == self.asked_in:
+            self.used_now += difference
+        elif second in self._earlier:
+            # Perhaps it counts no more and only nobody has asked since: then it is forgotten with its correction.
+            self._earlier[second] += difference
+        else:
+            return
+        self.used += difference
 
     def wait_seconds(self, claim: Window, amount: int, now_ms: int) -> float | None:
         """Return after how long the amount would fit; None for one over the limit itself."""
         if amount > claim.limit:
             return None
         excess = self.used + amount - claim.limit
-        for second, amount_then in self._cells:
+        for second, amount_then in (*self._earlier.items(), (self.taken_in, self.used_now)):
             excess -= amount_then
             if excess <= 0:
                 return self._until_dropped(second, now_ms) / MILLISECONDS
-        raise AssertionError("the cells hold what is used")
+        raise AssertionError("the seconds hold what is used")
 
     def standing(self, claim: Window, now_ms: int) -> Standing:
         """Describe the window as it is now."""
         used, limit = self.used, claim.limit
-        reset_ms = self._until_dropped(self._cells[-1][0], now_ms) if used else 0
+        reset_ms = self._until_dropped(self.taken_in, now_ms) if used else 0
         return Standing(limit, limit - used if used < limit else 0, reset_ms / MILLISECONDS)
 
     def is_idle(self, now_ms: int) -> bool:
@@ -115,22 +106,17 @@ class PlaceCount:
 class BudgetCount:
     """How much is reserved, and used in all: what is spent too, once that is known."""
 
-    __slots__ = ("asked_at", "is_known", "reserved", "used")
+    __slots__ = ("asked_in", "is_known", "reserved", "used")
 
-    def __init__(self, now_ms: int) -> None:
+    def __init__(self, second: int) -> None:
         self.is_known = False
         self.reserved = 0
         self.used = 0
-        self.asked_at = now_ms
+        self.asked_in = second
 
     def has_room(self, claim: Budget, amount: int, ticket: int) -> bool:
         """Whether it is known what is spent, and the amount fits or the budget is soft."""
         return self.is_known and (self.used + amount <= claim.limit or not claim.is_hard)
-
-    def take(self, amount: int) -> None:
-        """Reserve the amount."""
-        self.used += amount
-        self.reserved += amount
 
     def settle(self, reserved: int, amount: int) -> None:
         """Turn what was reserved into what is spent."""
@@ -163,4 +149,4 @@ class BudgetCount:
 
     def is_idle(self, now_ms: int) -> bool:
         """Whether nothing is reserved and nobody asked for a long time."""
-        return not self.reserved and now_ms - self.asked_at >= BUDGET_IDLE_MS
+        return not self.reserved and now_ms - self.asked_in * MILLISECONDS >= BUDGET_IDLE_MS

@@ -12,9 +12,9 @@ from typing_extensions import override
 from aqueduct.counters.answers import MILLISECONDS, Answer, Refusal, Refused, Reservation, Unseeded, amounts_of
 from aqueduct.counters.claims import Budget, Claim, Claims, Place, Window
 from aqueduct.counters.contract import Counters
-from aqueduct.counters.counts import BudgetCount, Cell, PlaceCount, WindowCount
+from aqueduct.counters.counts import BudgetCount, PlaceCount, WindowCount
+from aqueduct.counters.found import FoundCounts, Tables
 from aqueduct.counters.line import Waiter
-from aqueduct.counters.sweeping import SweptTable
 
 # A claim and its count are always of one kind, which costs too much to prove to the type checker on every call.
 _Count: TypeAlias = Any
@@ -29,10 +29,9 @@ def monotonic_ms() -> int:
 
 
 class _Held(Reservation):
-    """A reservation with the counts it was made in, where in its window each amount went to, and when."""
+    """A reservation with the counts it was made in, and when."""
 
-    counts: Sequence[_Count] = ()
-    holds: Sequence[Cell | None] = ()
+    found: FoundCounts | None = None
     now_ms: int = 0
 
     @override
@@ -48,15 +47,13 @@ class MemoryCounters(Counters):
 
     def __init__(self, clock: Callable[[], int] = monotonic_ms) -> None:
         self._clock = clock
-        self._windows: SweptTable[WindowCount] = SweptTable()
-        self._budgets: SweptTable[BudgetCount] = SweptTable()
-        self._places: dict[str, PlaceCount] = {}
+        self._tables = Tables()
         self._tickets = itertools.count()
         self._sweep_at = clock()
 
     def __len__(self) -> int:
         """Return how many keys are remembered."""
-        return len(self._windows) + len(self._places) + len(self._budgets)
+        return len(self._tables.windows) + len(self._tables.places) + len(self._tables.budgets)
 
     @override
     async def __aenter__(self) -> Self:
@@ -90,56 +87,53 @@ class MemoryCounters(Counters):
         if amounts is None:
             amounts = amounts_of(claims)
         now_ms = self._clock()
-        second = now_ms // MILLISECONDS
         if now_ms >= self._sweep_at:
             self._sweep(now_ms)
-        counts = [self._count_of(claim, now_ms, second) for claim in claims]
-        has_room = True
-        for claim, amount, count in zip(claims, amounts, counts, strict=True):
-            if not count.has_room(claim, amount, ticket):
-                has_room = False
-                break
-        if not has_room:
-            return self._refuse(claims, amounts, counts, now_ms, ticket)
-        return _take(claims, amounts, counts, now_ms)
+        found: FoundCounts | None = claims.found
+        if found is None or ticket != _NEWCOMER or not found.have_room(self._tables, amounts, now_ms // MILLISECONDS):
+            # Something does not fit, or is counted elsewhere by now: look closely.
+            found = self._find(claims, now_ms)
+            for claim, amount, count in zip(claims, amounts, found.counts, strict=True):
+                if not count.has_room(claim, amount, ticket):
+                    return self._refuse(claims, amounts, found.counts, now_ms, ticket)
+        return _Held(claims, amounts, found.take(amounts), False, "", found, now_ms)
 
-    def _count_of(self, claim: Claim, now_ms: int, second: int) -> _Count:
-        """Return the count of a claim, asked about now: adding the next one must not sweep it away."""
-        if type(claim) is Window:
-            window = self._windows.get(claim.key) or self._windows.add(claim.key, WindowCount(claim.seconds), now_ms)
-            if window.asked_in != second:
-                window.advance(second)
-            return window
-        if type(claim) is Place:
-            return self._places.get(claim.key) or self._places.setdefault(claim.key, PlaceCount())
-        budget = self._budgets.get(claim.key) or self._budgets.add(claim.key, BudgetCount(now_ms), now_ms)
-        budget.asked_at = now_ms
-        return budget
+    def _find(self, claims: Claims, now_ms: int) -> FoundCounts:
+        """Look the counts of claims up by their keys, asked about now: adding the next must not sweep one away."""
+        second = now_ms // MILLISECONDS
+        counts: list[_Count] = []
+        for claim in claims:
+            if type(claim) is Window:
+                window = self._tables.windows.get(claim.key)
+                if window is None:
+                    window = self._tables.windows.add(claim.key, WindowCount(claim.seconds), now_ms)
+                if window.asked_in != second:
+                    window.advance(second)
+                counts.append(window)
+            elif type(claim) is Place:
+                place = self._tables.places.get(claim.key)
+                counts.append(self._tables.places.setdefault(claim.key, PlaceCount()) if place is None else place)
+            else:
+                budget = self._tables.budgets.get(claim.key)
+                if budget is None:
+                    budget = self._tables.budgets.add(claim.key, BudgetCount(second), now_ms)
+                budget.asked_in = second
+                counts.append(budget)
+        claims.found = found = FoundCounts(self._tables, claims, counts, second)
+        return found
 
     @override
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         reservation.end(amounts)
-        if type(reservation) is not _Held:
+        if type(reservation) is not _Held or reservation.found is None:
             self._spend(reservation.claims, amounts)
             return
-        claims = reservation.claims
-        second = self._clock() // MILLISECONDS
-        freed: list[PlaceCount] = []
-        rows = zip(claims, reservation.amounts, amounts, reservation.counts, reservation.holds, strict=True)
-        for claim, reserved, amount, count, hold in rows:
-            if type(claim) is Window:
-                if amount != reserved:
-                    count.correct(hold, amount - reserved, second)
-            elif type(claim) is Place:
-                count.held -= 1
-                freed.append(count)
-            else:
-                count.settle(reserved, amount)
+        freed = reservation.found.settle(reservation.amounts, amounts, reservation.now_ms // MILLISECONDS)
         if freed:
             for place in freed:
                 if place.waiters:
                     self._hand_on(place)
-            self._drop_free(claims)
+            self._drop_free(reservation.claims)
 
     @override
     def release(self, reservation: Reservation) -> None:
@@ -148,7 +142,9 @@ class MemoryCounters(Counters):
     @override
     async def seed(self, key: str, spent: int) -> bool:
         now_ms = self._clock()
-        budget = self._budgets.get(key) or self._budgets.add(key, BudgetCount(now_ms), now_ms)
+        budget = self._tables.budgets.get(key)
+        if budget is None:
+            budget = self._tables.budgets.add(key, BudgetCount(now_ms // MILLISECONDS), now_ms)
         if budget.is_known:
             return False
         budget.seed(spent)
@@ -156,7 +152,7 @@ class MemoryCounters(Counters):
 
     @override
     async def forget(self, key: str) -> None:
-        if budget := self._budgets.get(key):
+        if budget := self._tables.budgets.get(key):
             budget.forget()
 
     def _refuse(
@@ -216,42 +212,23 @@ class MemoryCounters(Counters):
                 waiter.answer.set_result(answer)
 
     def _missing_places(self, refusal: Refusal) -> list[PlaceCount]:
-        return [self._places[refused.claim.key] for refused in refusal.refused]
+        return [self._tables.places[refused.claim.key] for refused in refusal.refused]
 
     def _drop_free(self, claims: Sequence[Claim]) -> None:
         """Drop the places of which none is taken and for which nobody waits."""
         for claim in claims:
             if type(claim) is Place:
-                place = self._places.get(claim.key)
+                place = self._tables.places.get(claim.key)
                 if place is not None and not place.held and not place.waiters:
-                    del self._places[claim.key]
+                    del self._tables.places[claim.key]
 
     def _spend(self, claims: Sequence[Claim], amounts: Sequence[int]) -> None:
         for claim, amount in zip(claims, amounts, strict=True):
-            if type(claim) is Budget and (budget := self._budgets.get(claim.key)):
+            if type(claim) is Budget and (budget := self._tables.budgets.get(claim.key)):
                 budget.spend(amount)
 
     def _sweep(self, now_ms: int) -> None:
         self._sweep_at = now_ms + MILLISECONDS
-        self._windows.sweep(now_ms)
-        self._budgets.sweep(now_ms)
+        self._tables.windows.sweep(now_ms)
+        self._tables.budgets.sweep(now_ms)
 
-
-def _take(claims: Sequence[Claim], amounts: Sequence[int], counts: Sequence[_Count], now_ms: int) -> Reservation:
-    """Take what has room."""
-    second = now_ms // MILLISECONDS
-    holds: list[Cell | None] = []
-    used: list[int] = []
-    for claim, amount, count in zip(claims, amounts, counts, strict=True):
-        if type(claim) is Window:
-            holds.append(count.take(amount, second))
-            used.append(count.used)
-        elif type(claim) is Place:
-            count.held = taken = count.held + 1
-            holds.append(None)
-            used.append(taken)
-        else:
-            count.take(amount)
-            holds.append(None)
-            used.append(count.used)
-    return _Held(claims, amounts, used, False, "", counts, holds, now_ms)
