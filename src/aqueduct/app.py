@@ -20,6 +20,7 @@ from aqueduct.control.served import check_credentials
 from aqueduct.control.webhook_addresses import WebhookAddresses
 from aqueduct.control.webhook_sender import WebhookSender
 from aqueduct.control.workspace import Workspace, create_workspace
+from aqueduct.counters.contract import Counters
 from aqueduct.counters.guard import GuardedCounters
 from aqueduct.counters.memory import MemoryCounters
 from aqueduct.counters.valkey import ValkeyCounters
@@ -157,14 +158,14 @@ def _deliveries(workspace: Workspace, settings: Settings, events: Events, http: 
 
 
 async def _watches(
-    workspace: Workspace, settings: Settings, counters: GuardedCounters, events: Events
+    workspace: Workspace, settings: Settings, counters: Counters, events: Events
 ) -> list[Coroutine[Any, Any, None]]:
     """Return what looks at the database every now and then; changes are heard from this moment on."""
     database = workspace.database
     hearing = Hearing(database, workspace.revision)
     await hearing.begin()
     watches = [hearing.run(), BudgetWatch(database, events.emit).run(), CaptureRetention(database).run()]
-    if isinstance(counters.counters, ValkeyCounters):
+    if isinstance(counters, GuardedCounters) and isinstance(counters.counters, ValkeyCounters):
         watches.append(Recovery(database, counters.counters).run())
     if settings.retention_days is not None:
         watches.append(Retention(database, settings.retention_days).run())
@@ -242,11 +243,12 @@ class AdminApplication:
         return await self._authenticator.authenticate(scope[CALL])
 
 
-def _counters(settings: Settings) -> GuardedCounters:
-    """Return what counts for limits: this process, or Valkey for all that share it."""
-    url = settings.valkey_url
+def _counters(settings: Settings) -> Counters:
+    """Return what counts for limits: this process, which is never away, or Valkey for all that share it."""
+    if settings.valkey_url is None:
+        return MemoryCounters()
     return GuardedCounters(
-        MemoryCounters() if url is None else ValkeyCounters(url.get_secret_value()),
+        ValkeyCounters(settings.valkey_url.get_secret_value()),
         are_limits_open=settings.limits_without_counters == "open",
         are_budgets_open=settings.budgets_without_counters == "open",
     )

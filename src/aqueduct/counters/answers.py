@@ -88,9 +88,10 @@ class Refusal(msgspec.Struct, frozen=True):
         """Whether counters made it."""
         return True
 
-    def remaining(self, at: int) -> int:
-        """Return what is left of the claim at that place."""
-        return self.standings[at].remaining
+    @property
+    def used(self) -> Sequence[int]:
+        """How much of each claim is used; no more than its limit."""
+        return [each.limit - each.remaining for each in self.standings]
 
     def reset_ms(self, at: int) -> int | None:
         """Return after how many milliseconds nothing of that claim is used; None where time changes nothing."""

@@ -62,11 +62,15 @@ def rates(per_million: Mapping[str, Decimal]) -> Rates:
 
 def cost(units: Units, prices: Sequence[Price], at: float) -> Cost | None:
     """Return what the units cost at an instant, by the last of the prices that holds then; None if none does."""
-    for price in reversed(prices):
-        if price.is_valid(at):
-            break
-    else:
+    if not prices:
         return None
+    price = prices[-1]
+    if price.valid_from is not None or price.valid_until is not None:
+        for price in reversed(prices):
+            if price.is_valid(at):
+                break
+        else:
+            return None
     tier = price.tiers[0][1]
     if len(price.tiers) > 1:
         input_tokens = units.get("input_tokens", 0)

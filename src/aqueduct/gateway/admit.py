@@ -17,8 +17,6 @@ from aqueduct.errors import CountersUnavailable, InsufficientQuota, RateLimitExc
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.forecast import Estimate, Forecast, counted_name
 from aqueduct.gateway.gauges import BudgetGauge, LimitGauge, Plan, Plans
-from aqueduct.gateway.response_head import HeaderLines
-from aqueduct.wire.limits import limit_fields
 from aqueduct.wire.request import Request
 
 _SEEDINGS = 3
@@ -84,9 +82,11 @@ class Limiter:
             estimate = self.forecast.with_costs(estimate, request, model, snapshot)
         claims = plan.claims(estimate.at, request.end_user)
         answer = await self._reserve(plan, claims, estimate, entry)
-        for _ in range(_SEEDINGS):
-            if not isinstance(answer, Unseeded):
-                break
+        seedings = 0
+        while isinstance(answer, Unseeded):
+            seedings += 1
+            if seedings > _SEEDINGS:
+                raise CountersUnavailable("What is left of a budget cannot be told at the moment. Try again shortly.")
             try:
                 await self._seed(plan, answer.keys, estimate.at)
             except CountersUnavailable:
@@ -95,9 +95,7 @@ class Limiter:
                 plan = plan.without_budgets()
                 claims = plan.claims(estimate.at, request.end_user)
             answer = await self._reserve(plan, claims, estimate, entry)
-        if isinstance(answer, Unseeded):
-            raise CountersUnavailable("What is left of a budget cannot be told at the moment. Try again shortly.")
-        entry.call.limit_lines = _lines(plan, answer)
+        entry.call.limit_lines = plan.lines(answer)
         if isinstance(answer, Refusal):
             raise _refusal(plan, claims, answer, estimate.at)
         entry.admission = Admission(self, counted, plan, answer)
@@ -116,23 +114,6 @@ class Limiter:
             if gauge.key(at) in keys:
                 spent = await self._spending.spent(gauge.budget, gauge.span(at).begins_at)
                 await self.counters.seed(gauge.key(at), spent)
-
-
-def _lines(plan: Plan, answer: Reservation | Refusal) -> HeaderLines:
-    """Return the `x-ratelimit` lines: of requests and of tokens, the tightest limit each."""
-    if not answer.is_counted:
-        # The counters are away.
-        return b""
-    lines = b""
-    for kind, limits in plan.shown:
-        at, gauge = limits[0]
-        remaining = answer.remaining(at)
-        for other_at, other in limits[1:]:
-            left = answer.remaining(other_at)
-            if left * gauge.counted_limit < remaining * other.counted_limit:
-                at, gauge, remaining = other_at, other, left
-        lines += limit_fields(kind, gauge.limit, gauge.shown(remaining), answer.reset_ms(at))
-    return lines
 
 
 def _over_budget(gauge: BudgetGauge, at: float) -> InsufficientQuota:

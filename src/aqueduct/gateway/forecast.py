@@ -84,8 +84,10 @@ class Forecast:
         costs_nano: dict[str, int] = {}
         for prices in self._prices(request, model, snapshot):
             if (paid := cost(units, prices, estimate.at)) is not None:
-                costs_nano[paid.currency] = max(paid.nano, costs_nano.get(paid.currency, 0))
-        return estimate._replace(costs_nano=costs_nano)
+                nano, currency = paid
+                if nano > costs_nano.get(currency, -1):
+                    costs_nano[currency] = nano
+        return Estimate(estimate.at, estimate.input_tokens, estimate.output_tokens, estimate.is_guess, costs_nano)
 
     def learn(self, name: str, record: UsageRecord) -> None:
         """Take note of how much a model answered."""

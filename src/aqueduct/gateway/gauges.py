@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from aqueduct.counters import claims
+from aqueduct.counters.answers import Refusal, Reservation
 from aqueduct.counters.claims import MAX_LIMIT, Claim, Claims, Place, Window
 from aqueduct.domain.budget import Budget
 from aqueduct.domain.limit import Dimension, Limit
@@ -14,6 +15,8 @@ from aqueduct.domain.principal import Principal
 from aqueduct.domain.subject import EVERY_END_USER, SubjectType
 from aqueduct.domain.usage import UsageRecord
 from aqueduct.gateway.forecast import Estimate
+from aqueduct.gateway.limit_lines import LimitLines
+from aqueduct.gateway.response_head import HeaderLines
 
 _FINE = 1000
 """Limits with multipliers are counted in thousandths, so that a weight of 0.3 is not rounded to a whole request."""
@@ -85,7 +88,55 @@ class LimitGauge:
         self._limit = min(limit.amount * self._fineness, MAX_LIMIT)
         self.measure = measure = MEASURES[limit.dimension]
         self.limit = limit.amount
-        self.counted_limit = max(self._limit, 1)
+        self.shown = (self._limit, self._fineness, self.limit)
+        """How much it allows as it is counted, how many of these make one as a person set it, and that."""
+        # A guess must not shut out what may well fit.
+        self._guessed_at_most = max(self._limit, 1) if measure.is_guessed else MAX_LIMIT
+        self.end_user = limit.subject_id if limit.subject_type is SubjectType.END_USER else None
+        self.fixed: tuple[int, int] | None = None
+        if measure.is_held:
+            self._key = limit.id
+            self.fixed = (1, 0)
+        elif measure.estimate is None:
+            self.fixed = (self._scaled(1), self._scaled(1))
+
+    def claim(self, at: float, end_user: str | None) -> Claim:
+        """Return what requests of an instant claim."""
+        key = self._key
+        if self.end_user == EVERY_END_USER:
+            key = f"{key}:{(end_user or '')[:_END_USER_CHARACTERS]}"
+        if self.measure.is_held:
+            return Place(key, self.limit)
+        return Window(key, self._limit)
+
+    def amount(self, estimate: Estimate) -> int:
+        """Return how much a request claims before it is made."""
+        expected = self.measure.estimate
+        amount = 1 if expected is None else expected(estimate)
+        if self._scale != 1:
+            amount = math.ceil(amount * self._scale)
+        most = self._guessed_at_most if estimate.is_guess else MAX_LIMIT
+        return amount if amount < most else most
+
+    def used(self, record: UsageRecord) -> int:
+        """Return what a request has used, once it is over."""
+
+
+class LimitGauge:
+    """A limit."""
+
+    def __init__(self, limit: Limit, model: str) -> None:
+        self._fineness = _FINE if limit.multipliers else 1
+        self._scale = limit.multiplier(model) * self._fineness
+        # With its fineness, for after a change of multipliers what was counted is not what is counted now.
+        self._key = f"{limit.id}/{self._fineness}"
+        self._limit = min(limit.amount * self._fineness, MAX_LIMIT)
+        self.measure = measure = MEASURES[limit.dimension]
+        self.limit = limit.amount
+        self.shown = (self._limit, self._fineness, self.limit)
+        """How much it allows as it is counted, how many of these make one as a person set it, and that."""
+        # A guess must not shut out what may well fit.
+        self._guessed_at_most = max(self._limit, 1) if measure.is_guessed else MAX_LIMIT
         self.end_user = limit.subject_id if limit.subject_type is SubjectType.END_USER else None
         self.fixed: tuple[int, int] | None = None
         if measure.is_held:
@@ -115,10 +166,6 @@ class LimitGauge:
         unit = self.measure.unit
         return self._scaled(1 if unit is None else record.units.get(unit, 0))
 
-    def shown(self, count: int) -> int:
-        """Return a count as a person set it."""
-        return count // self._fineness
-
     def _scaled(self, amount: int) -> int:
         if self._scale != 1:
             amount = math.ceil(amount * self._scale)
@@ -133,6 +180,9 @@ class BudgetGauge:
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
+        self._currency = budget.currency
+        # A guess must not shut out what may well fit.
+        self._guessed_at_most = max(budget.amount_nano, 1)
 
     def claim(self, at: float, end_user: str | None) -> Claim:
         """Return what requests of an instant claim: money of the period that it is in."""
@@ -140,18 +190,18 @@ class BudgetGauge:
 
     def amount(self, estimate: Estimate) -> int:
         """Return how much a request claims before it is made."""
-        amount = min(MAX_LIMIT, estimate.costs_nano.get(self.budget.currency, 0))
-        # A guess must not shut out what may well fit.
-        return min(amount, max(self.budget.amount_nano, 1)) if estimate.is_guess else amount
+        amount = estimate.costs_nano.get(self._currency, 0)
+        most = self._guessed_at_most if estimate.is_guess else MAX_LIMIT
+        return amount if amount < most else most
 
     def used(self, record: UsageRecord) -> int:
         """Return what a request has cost, once it is over."""
-        currency = self.budget.currency
+        currency = self._currency
         total = 0
         for attempt in record.attempts:
             if attempt.currency == currency and attempt.cost_nano is not None:
                 total += attempt.cost_nano
-        return min(total, MAX_LIMIT)
+        return total if total < MAX_LIMIT else MAX_LIMIT
 
     def key(self, at: float) -> str:
         """Return the name of the count for the period that an instant is in."""
@@ -169,7 +219,7 @@ class Plan:
         self.gauges = gauges
         self.for_end_users = frozenset(gauge.end_user for gauge in gauges if gauge.end_user is not None)
         self.budgets = [gauge for gauge in gauges if isinstance(gauge, BudgetGauge)]
-        self.shown = [(kind, limits) for kind in (b"requests", b"tokens") if (limits := _shown(gauges, kind))]
+        self._lines = [LimitLines(kind, shown) for kind in (b"requests", b"tokens") if (shown := _shown(gauges, kind))]
         self._varying = [(at, gauge) for at, gauge in enumerate(gauges) if gauge.fixed is None]
         self._amounts = [0 if gauge.fixed is None else gauge.fixed[0] for gauge in gauges]
         self._used = [0 if gauge.fixed is None else gauge.fixed[1] for gauge in gauges]
@@ -197,6 +247,15 @@ class Plan:
         for at, gauge in self._varying:
             used[at] = gauge.used(record)
         return used
+
+    def lines(self, answer: Reservation | Refusal) -> HeaderLines:
+        """Return the `x-ratelimit` lines: of requests and of tokens, the tightest limit each."""
+        lines = b""
+        # None while the counters are away.
+        if answer.is_counted:
+            for each in self._lines:
+                lines += each.write(answer)
+        return lines
 
     def of(self, end_user: str | None) -> "Plan":
         """Return the plan for the requests of one end user."""
@@ -229,10 +288,10 @@ class Plans:
         return found.of(end_user) if found.for_end_users else found
 
 
-def _shown(gauges: Sequence[Gauge], kind: bytes) -> list[tuple[int, LimitGauge]]:
+def _shown(gauges: Sequence[Gauge], kind: bytes) -> list[tuple[int, int, int, int]]:
     """Return the limits that a client is told of under one kind, with their places."""
     limits = [(at, gauge) for at, gauge in enumerate(gauges) if isinstance(gauge, LimitGauge)]
-    return [(at, gauge) for at, gauge in limits if gauge.measure.kind == kind]
+    return [(at, *gauge.shown) for at, gauge in limits if gauge.measure.kind == kind]
 
 
 def _weigh(principal: Principal, model: str) -> Weights:

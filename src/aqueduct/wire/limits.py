@@ -3,18 +3,10 @@
 from functools import lru_cache
 
 
-def limit_fields(kind: bytes, limit: int, remaining: int, reset_ms: int | None) -> bytes:
-    """Return the header lines of one kind, `requests` or `tokens`: the limit, what is left, when it is whole again."""
-    if reset_ms is None:
-        return b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\n" % (kind, limit, kind, remaining)
-    return b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %b\r\n" % (
-        kind,
-        limit,
-        kind,
-        remaining,
-        kind,
-        format_duration(reset_ms),
-    )
+def limit_template(kind: bytes, limit: int) -> bytes:
+    """Return the header lines of one kind, `requests` or `tokens`, but for what is left and when it is whole again."""
+    lines = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%b\r\n"
+    return lines % (kind, limit, kind, kind)
 
 
 @lru_cache(maxsize=4096)
