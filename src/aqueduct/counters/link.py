@@ -1,23 +1,24 @@
 """One connection to a Valkey server, shared by all calls of the process: sent in batches, answered in order.
 
-redis-py makes the connection (TLS, authentication, database) and reads from it. Its pool is not used: one connection
-that is written once in a turn of the event loop costs a quarter of one borrowed for each call, and a call that its
-caller gave up does not have to close it, for the answer still has a place in the order. What breaks the order ends the
-connection, with every call on it.
+redis-py makes the connection (TLS, authentication, database) and loads the scripts; then `conversation.py` takes the
+socket over. One connection that is written once in a turn of the event loop costs a quarter of one borrowed from a pool
+for each call, and a call that its caller gave up does not have to close it, for the answer still has a place in the order.
+What breaks the order ends the connection, with every call on it.
 """
 
 import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.connection import HiredisRespSerializer
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import RedisError
 
+from aqueduct.counters.calls import Call, Script
+from aqueduct.counters.conversation import Conversation, ReplyError
 from aqueduct.errors import ConfigurationError, CountersUnavailable
 from aqueduct.telemetry.metrics import COUNTERS_ARE_AWAY
 
@@ -26,50 +27,26 @@ RETRY_SECONDS = 1.0
 GRACE_SECONDS = 0.005
 """How much longer a late answer may be: in a loop that was held up, it may have come and not been read yet."""
 
-_packer: Any = HiredisRespSerializer()
+_ENDING = ("READONLY", "LOADING", "NOAUTH")
+"""What a server answers that is of no use any more: it was demoted, began anew or wants another password; its address may
+lead to another one by now."""
 
 logger = structlog.get_logger(__name__)
-
-
-class Call:
-    """A script to run with its keys and one argument, and what becomes of it; `lose` or `answer` is called once."""
-
-    __slots__ = ("argument", "is_forgotten", "is_overdue", "keys", "script", "sent_at")
-
-    def __init__(self, script: str, keys: list[str], argument: str) -> None:
-        self.script = script
-        self.keys = keys
-        self.argument = argument
-        self.sent_at = 0.0
-        self.is_overdue = False
-        self.is_forgotten = False
-        """Whether the server did not know the script any more, so that it is sent whole."""
-
-    def answer(self, reply: Any) -> None:
-        """Take the reply, which may come after `expire`."""
-
-    def expire(self) -> None:
-        """Stop whoever waits from waiting: the answer is late."""
-
-    def lose(self) -> None:
-        """Learn that no answer will come; whether the script ran, nobody knows."""
 
 
 class Link:
     """Connects, and connects again; `run` it, and `send` calls meanwhile."""
 
-    def __init__(self, url: str, scripts: Mapping[str, str], timeout_seconds: float) -> None:
+    def __init__(self, url: str, scripts: Sequence[Script], timeout_seconds: float) -> None:
         self._pool = _open_pool(url)
-        self._sources = dict(scripts)
-        self._digests: dict[str, str] = {}
+        self._scripts = scripts
         self._timeout_seconds = timeout_seconds
         self._outbox: list[Call] = []
         self._in_flight: deque[Call] = deque()
+        self._conversation: Conversation | None = None
         self._heard_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._has_mail = asyncio.Event()
         self._tried = asyncio.Event()
-        self._is_silent = asyncio.Event()
         self.is_up = False
 
     async def first_attempt(self) -> None:
@@ -84,13 +61,14 @@ class Link:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's own
-                    for name, source in self._sources.items():
-                        self._digests[name] = (await _ask(connection, "SCRIPT", "LOAD", source)).decode()
+                    for script in self._scripts:
+                        await _ask(connection, "SCRIPT", "LOAD", script.source)
+                conversation = self._conversation = Conversation(connection, self._hear, self._end)
                 if is_known_down:
                     logger.warning("counters_are_back")
                 is_known_down = False
                 self._set_up(True)
-                await self._serve(connection)
+                await conversation.ended
             except (RedisError, OSError, TimeoutError) as error:
                 if not is_known_down:
                     logger.error("counters_are_away", reason=f"{type(error).__name__}: {error}"[:200])
@@ -105,8 +83,9 @@ class Link:
         if not self.is_up:
             raise CountersUnavailable("Limits cannot be checked at the moment. Try again shortly.")
         call.sent_at = time.monotonic()
+        if not self._outbox:
+            asyncio.get_running_loop().call_soon(self._write)
         self._outbox.append(call)
-        self._has_mail.set()
         if self._timer is None:
             self._watch(self._timeout_seconds)
 
@@ -116,6 +95,9 @@ class Link:
         COUNTERS_ARE_AWAY.set(not is_up)
         if is_up:
             return
+        if self._conversation is not None:
+            self._conversation.leave()
+            self._conversation = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -125,60 +107,47 @@ class Link:
         for call in lost:
             call.lose()
 
-    async def _serve(self, connection: AbstractConnection) -> None:
-        """Write and read until the connection fails, and raise what it failed with."""
-        self._is_silent.clear()
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._write(connection))
-                group.create_task(self._read(connection))
-                group.create_task(self._raise_on_silence())
-        except ExceptionGroup as errors:
-            failures, bugs = errors.split((RedisError, OSError, TimeoutError))
-            if bugs is not None or failures is None:
-                raise
-            raise failures.exceptions[0] from None
+    def _end(self, error: Exception) -> None:
+        """Give the connection up, at once: who asks from now on is not to wait for it."""
+        conversation = self._conversation
+        self._set_up(False)
+        if conversation is not None and not conversation.ended.done():
+            conversation.ended.set_exception(error)
 
-    async def _write(self, connection: AbstractConnection) -> None:
-        while True:
-            await self._has_mail.wait()
-            self._has_mail.clear()
-            calls, self._outbox = self._outbox, []
-            # In flight before the first byte is: whatever happens from here on, the answers keep their order.
-            self._in_flight.extend(calls)
-            await connection.send_packed_command(b"".join(map(self._pack, calls)))
+    def _write(self) -> None:
+        calls, self._outbox = self._outbox, []
+        if self._conversation is None or not calls:
+            return
+        # In flight before the first byte is: whatever happens from here on, the answers keep their order.
+        self._in_flight.extend(calls)
+        self._conversation.write(b"".join([part for call in calls for part in (call.head, call.rest)]))
 
-    def _pack(self, call: Call) -> bytes:
-        name, script = ("EVAL", self._sources) if call.is_forgotten else ("EVALSHA", self._digests)
-        return b"".join(_packer.pack(name, script[call.script], len(call.keys), *call.keys, call.argument))
-
-    async def _read(self, connection: AbstractConnection) -> None:
-        while True:
-            try:
-                reply = await connection.read_response()
-            except NoScriptError:
-                call = self._next_in_flight()
-                call.is_forgotten = True
-                self._outbox.append(call)
-                self._has_mail.set()
-            except ReadOnlyError:
-                # A server that was demoted: its address may lead to another one by now.
-                raise
-            except ResponseError as error:
-                logger.error("counters_refused_a_call", reason=str(error)[:200])
-                self._next_in_flight().lose()
+    def _hear(self, replies: Sequence[Any]) -> None:
+        """Hand on what came in one piece."""
+        self._heard_at = time.monotonic()
+        for reply in replies:
+            if not self._in_flight:
+                if self.is_up:
+                    self._end(ConnectionError("an answer came to no question"))
+                return
+            if type(reply) is ReplyError:
+                self._hear_error(str(reply))
             else:
-                self._next_in_flight().answer(reply)
-            self._heard_at = time.monotonic()
+                self._in_flight.popleft().answer(reply)
 
-    def _next_in_flight(self) -> Call:
-        if not self._in_flight:
-            raise ConnectionError("an answer came to no question")
-        return self._in_flight.popleft()
-
-    async def _raise_on_silence(self) -> None:
-        await self._is_silent.wait()
-        raise TimeoutError(f"no answer within {self._timeout_seconds * 1000:g} ms")
+    def _hear_error(self, text: str) -> None:
+        if text.startswith(_ENDING):
+            self._end(ConnectionError(text))
+            return
+        call = self._in_flight.popleft()
+        if text.startswith("NOSCRIPT"):
+            call.send_whole()
+            if not self._outbox:
+                asyncio.get_running_loop().call_soon(self._write)
+            self._outbox.append(call)
+        else:
+            logger.error("counters_refused_a_call", reason=text[:200])
+            call.lose()
 
     def _watch(self, delay_seconds: float, *, is_recheck: bool = False) -> None:
         due_at = time.monotonic() + delay_seconds
@@ -199,8 +168,7 @@ class Link:
                 call.is_overdue = True
                 call.expire()
         if overdue and now - max(overdue[0].sent_at, self._heard_at) >= self._timeout_seconds:
-            self._is_silent.set()
-            self._set_up(False)
+            self._end(TimeoutError(f"no answer within {self._timeout_seconds * 1000:g} ms"))
         elif waiting:
             following = next((call.sent_at for call in waiting if not call.is_overdue), now)
             self._watch(max(following + self._timeout_seconds - now, GRACE_SECONDS))

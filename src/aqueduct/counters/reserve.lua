@@ -5,9 +5,9 @@
 -- many an unused budget is kept; then four words a claim: kind, amount, limit, and a window's seconds or whether a
 -- budget is hard.
 -- KEYS: one a claim; for a budget two, what is spent and who reserved; last, the set of budgets in which money lapsed.
--- Returns the status (1 reserved, 0 refused, 2 unseeded), the second it went to, and three numbers a claim: used, for
--- how many milliseconds it stays so (windows), and after how many it would fit (0: it does, -1: never, -2: unseeded,
--- -3: nobody knows).
+-- Returns the status (1 reserved, 0 refused, 2 unseeded), the second it went to, and of all claims how much is used, then
+-- for how many milliseconds it stays so (windows), and unless they are reserved after how many each would fit (0: it does,
+-- -1: never, -2: unseeded, -3: nobody knows).
 --
 -- A window is a hash: the seconds that count with what was used in each, "sum", and "first" and "last", between which
 -- they lie. Money stays text wherever it is only handed on: a number is exact to 2^53 here, HINCRBY to 2^63.
@@ -31,15 +31,16 @@ local function span(first, last)
   return numbers
 end
 
--- Forgets the seconds outside of the window. Returns the sum of the others, and between which they lie.
+-- Forgets the seconds outside of the window. Returns the sum of the others, between which they lie, and whether nothing is
+-- known of the window.
 local function advance(key, seconds)
   local fields = redis.call('HMGET', key, 'sum', 'first', 'last')
-  if not fields[1] then return 0, second, second end
+  if not fields[1] then return 0, second, second, true end
   local sum, first, last = tonumber(fields[1]), tonumber(fields[2]), tonumber(fields[3])
   local oldest = second - seconds
   if last < oldest then
     redis.call('DEL', key)
-    return 0, second, second
+    return 0, second, second, true
   end
   if first < oldest then
     local gone = span(first, oldest - 1)
@@ -87,7 +88,7 @@ for word = 5, #words, 4 do
   local amount = tonumber(claim.amount)
   index = index + 1
   if claim.kind == 'w' then
-    claim.used, claim.first, claim.last = advance(claim.key, claim.extra)
+    claim.used, claim.first, claim.last, claim.is_new = advance(claim.key, claim.extra)
     if claim.used + amount > claim.limit then
       claim.wait = -1
       if amount <= claim.limit then
@@ -117,17 +118,20 @@ for word = 5, #words, 4 do
 end
 
 local reply = {status, second}
-for _, claim in ipairs(claims) do
+local count = #claims
+for at, claim in ipairs(claims) do
   if status == 1 then
     claim.used = claim.used + claim.amount
     if claim.kind == 'w' then
       redis.call('HINCRBY', claim.key, second, claim.amount)
       redis.call('HINCRBY', claim.key, 'sum', claim.amount)
-      -- The clock of a server that took over may be behind.
-      claim.last = math.max(claim.last, second)
-      redis.call('HSET', claim.key, 'first', math.min(claim.first, second), 'last', claim.last)
-      -- A minute more than needed: the server's expiry goes by its wall clock, the window by the time of the calls.
-      redis.call('EXPIRE', claim.key, claim.extra + 60)
+      if claim.is_new or claim.last < second or claim.first > second then
+        -- The first in its second. The clock of a server that took over may be behind.
+        claim.last = math.max(claim.last, second)
+        redis.call('HSET', claim.key, 'first', math.min(claim.first, second), 'last', claim.last)
+        -- A minute more than needed: the server's expiry goes by its wall clock, the window by the time of the calls.
+        redis.call('EXPIRE', claim.key, claim.extra + 60)
+      end
     elseif claim.kind == 'p' then
       redis.call('ZADD', claim.key, now + life, id)
       redis.call('PEXPIRE', claim.key, life)
@@ -141,8 +145,8 @@ for _, claim in ipairs(claims) do
     redis.call('PEXPIRE', claim.reserved_key, idle)
   end
   if claim.kind == 'w' and claim.used > 0 then claim.reset = (claim.last + claim.extra + 1) * 1000 - now end
-  reply[#reply + 1] = claim.used
-  reply[#reply + 1] = claim.reset
-  reply[#reply + 1] = claim.wait
+  reply[2 + at] = claim.used
+  reply[2 + count + at] = claim.reset
+  if status ~= 1 then reply[2 + 2 * count + at] = claim.wait end
 end
 return reply

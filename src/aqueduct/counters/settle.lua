@@ -1,10 +1,11 @@
 -- Replaces what was reserved by the truth.
 --
 -- ARGV[1]: now in milliseconds or "-", whether it is the first time that the settlement is sent (1) or not (0), how many
--- milliseconds ago it was settled (0: just now); then four words a claim, by kind:
---   w, the second it went to, the window's seconds, by how much more or less was used
---   p, the reservation's name
---   b, the reservation's name, what was reserved, what was spent
+-- milliseconds ago it was settled (0: just now), the reservation's name, the second that its windows counted it in; then
+-- three words a claim, by kind:
+--   w, the window's seconds, by how much more or less was used
+--   p
+--   b, what was reserved, what was spent
 --   l, the same of one that lapsed, found out by another gateway
 --   s, (a budget in which nothing was reserved), what was spent
 -- KEYS: one a claim; for `b` two, what is spent and who reserved.
@@ -21,6 +22,7 @@ if not now then
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local is_first, age = words[2] == '1', tonumber(words[3])
+local name, second = words[4], tonumber(words[5])
 
 local FOUND_OUT = 1e15
 
@@ -39,37 +41,36 @@ end
 local settled_at = age == 0 and math.huge or now - age
 
 local index = 1
-for word = 4, #words, 4 do
+for word = 6, #words, 3 do
   local kind, key = words[word], KEYS[index]
-  local one, two, three = words[word + 1], words[word + 2], words[word + 3]
+  local one, two = words[word + 1], words[word + 2]
   index = index + 1
   if kind == 'w' then
-    local second = tonumber(one)
     local first = redis.call('HGET', key, 'first')
-    if is_first and first and second >= tonumber(first) and second >= math.floor(now / 1000) - two then
-      redis.call('HINCRBY', key, one, three)
-      redis.call('HINCRBY', key, 'sum', three)
+    if is_first and first and second >= tonumber(first) and second >= math.floor(now / 1000) - one then
+      redis.call('HINCRBY', key, second, two)
+      redis.call('HINCRBY', key, 'sum', two)
     end
   elseif kind == 'p' then
-    redis.call('ZREM', key, one)
+    redis.call('ZREM', key, name)
   elseif kind == 'b' then
-    local member, reserved_key = two .. ':' .. one, KEYS[index]
+    local member, reserved_key = one .. ':' .. name, KEYS[index]
     index = index + 1
     local until_at = redis.call('ZSCORE', reserved_key, member)
     if until_at then
       redis.call('ZREM', reserved_key, member)
-      if tonumber(until_at) >= 0 then give_back(key, two) end
-      if tonumber(until_at) > -FOUND_OUT then spend(key, three, settled_at) end
+      if tonumber(until_at) >= 0 then give_back(key, one) end
+      if tonumber(until_at) > -FOUND_OUT then spend(key, two, settled_at) end
     elseif is_first then
-      spend(key, three, settled_at)
+      spend(key, two, settled_at)
     end
   elseif kind == 'l' then
-    local member, reserved_key = two .. ':' .. one, KEYS[index]
+    local member, reserved_key = one .. ':' .. name, KEYS[index]
     index = index + 1
     local until_at = tonumber(redis.call('ZSCORE', reserved_key, member) or 0)
     if until_at < 0 and until_at > -FOUND_OUT then
       redis.call('ZADD', reserved_key, until_at - FOUND_OUT, member)
-      spend(key, three, -until_at)
+      spend(key, two, -until_at)
     end
   elseif is_first then
     spend(key, one, settled_at)

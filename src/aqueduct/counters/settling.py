@@ -8,8 +8,9 @@ import structlog
 from typing_extensions import override
 
 from aqueduct.counters.answers import MILLISECONDS, Reservation
-from aqueduct.counters.link import Call, Link
-from aqueduct.counters.valkey_calls import Keys, Lapsed
+from aqueduct.counters.calls import Call, pack_keys
+from aqueduct.counters.link import Link
+from aqueduct.counters.valkey_calls import SETTLE, Keys, Lapsed, Shape
 from aqueduct.errors import CountersUnavailable
 
 INTERVAL_SECONDS = 0.5
@@ -39,14 +40,14 @@ class Settling:
 
     def settle(self, made: Reservation, amounts: Sequence[int]) -> None:
         """Send the settlement of a reservation that was made, or may have been."""
-        keys, words = self._keys.of_settling(made, amounts)
-        if keys:
-            self._send(_Settlement(keys, words, self._keep))
+        if (written := self._keys.written(made.claims).settling(made, amounts)) is not None:
+            self._send(_Settlement(*written, self._keep))
 
     def recover(self, lapsed: Lapsed, spent: int) -> None:
         """Send what became of a reservation that lapsed; whoever is the first to is believed."""
-        keys, words = self._keys.of_recovering(lapsed, spent)
-        self._send(_Settlement(keys, words, self._keep))
+        keys = [self._keys.spent + lapsed.key, self._keys.reserved + lapsed.key]
+        words = f"{lapsed.name} 0 l {lapsed.amount} {spent}"
+        self._send(_Settlement(Shape(len(keys), pack_keys(keys), ""), words, self._keep))
 
     def spend(self, key: str, amount: int) -> None:
         """Send what was spent of a budget in which nothing had been reserved."""
@@ -76,7 +77,8 @@ class Settling:
             self._resend(self._sum(key, amount, settled_at))
 
     def _sum(self, key: str, amount: int, settled_at: float) -> "_Settlement":
-        return _Settlement([self._keys.spent + key], f"s {amount} 0 0", _drop, settled_at)
+        shape = Shape(1, pack_keys([self._keys.spent + key]), "")
+        return _Settlement(shape, f"- 0 s {amount} 0", _drop, settled_at)
 
     def _resend(self, settlement: "_Settlement") -> None:
         """Send what was settled a while ago."""
@@ -84,7 +86,7 @@ class Settling:
         self._send(settlement, max(age_ms, 1))
 
     def _send(self, settlement: "_Settlement", age_ms: int = 0) -> None:
-        settlement.argument = f"{self._now()} {settlement.is_first:d} {age_ms} {settlement.words}"
+        settlement.write(self._now(), age_ms)
         try:
             self._link.send(settlement)
         except CountersUnavailable:
@@ -101,17 +103,22 @@ class Settling:
 
 
 class _Settlement(Call):
-    __slots__ = ("_on_lost", "attempts", "is_first", "settled_at", "words")
+    __slots__ = ("_on_lost", "_shape", "attempts", "is_first", "settled_at", "words")
 
     def __init__(
-        self, keys: list[str], words: str, on_lost: "Callable[[_Settlement], None]", settled_at: float | None = None
+        self, shape: Shape, words: str, on_lost: "Callable[[_Settlement], None]", settled_at: float | None = None
     ) -> None:
-        super().__init__("settle", keys, "")
+        super().__init__(SETTLE, shape.keys)
+        self._shape = shape
         self.words = words
         self.settled_at = time.monotonic() if settled_at is None else settled_at
         self.is_first = True
         self.attempts = 0
         self._on_lost = on_lost
+
+    def write(self, now: str, age_ms: int) -> None:
+        """Write it as it is sent at a moment, so long after it was settled."""
+        self.give(self._shape.packed_keys, f"{now} {self.is_first:d} {age_ms} {self.words}".encode())
 
     @override
     def lose(self) -> None:
@@ -120,4 +127,4 @@ class _Settlement(Call):
 
 
 def _drop(settlement: _Settlement) -> None:
-    logger.warning("spending_not_counted", key=settlement.keys[0])
+    logger.warning("spending_not_counted", words=settlement.words)

@@ -16,18 +16,22 @@ from typing import Any, Self
 from typing_extensions import override
 
 from aqueduct.counters.answers import MILLISECONDS, Answer, Refusal, Reservation, amounts_of
-from aqueduct.counters.claims import Budget, Claim, Window
+from aqueduct.counters.calls import Question
+from aqueduct.counters.claims import Budget, Claim
 from aqueduct.counters.contract import Counters
 from aqueduct.counters.counts import BUDGET_IDLE_MS
 from aqueduct.counters.link import Link
 from aqueduct.counters.settling import Settling
 from aqueduct.counters.valkey_calls import (
+    LAPSED,
+    RENEW,
+    RESERVE,
     RESERVED,
     SCRIPTS,
+    SEED,
     Held,
     Keys,
     Lapsed,
-    Question,
     read_lapsed,
     read_refusal,
     read_reservation,
@@ -66,13 +70,14 @@ class ValkeyCounters(Counters):
     ) -> None:
         self._link = Link(url, SCRIPTS, timeout_seconds)
         self._life_seconds = life_seconds
-        self._keys = Keys(prefix)
+        self.life_ms = int(life_seconds * MILLISECONDS)
+        self.keys = Keys(prefix)
         self._clock = clock
         self._names = map(f"{secrets.token_hex(6)}-{{:x}}".format, itertools.count())
         self._live: dict[str, Held] = {}
         self._lapsed_page = (0, "")
         self._waiting = 0
-        self._settling = Settling(self._link, self._keys, self._now)
+        self.settling = Settling(self._link, self.keys, self.now)
         self._group = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -81,7 +86,7 @@ class ValkeyCounters(Counters):
         """Begin to connect, and wait until that worked or failed for the first time."""
         await self._group.__aenter__()
         self._tasks = [
-            self._group.create_task(work) for work in (self._link.run(), self._renew_for_ever(), self._settling.run())
+            self._group.create_task(work) for work in (self._link.run(), self._renew_for_ever(), self.settling.run())
         ]
         try:
             await self._link.first_attempt()
@@ -94,7 +99,7 @@ class ValkeyCounters(Counters):
     async def __aexit__(self, *exc_info: object) -> None:
         with contextlib.suppress(CountersUnavailable):
             # What is answered last tells that everything before it was.
-            await self._ask(Question("renew", [], f"{self._now()} 0 0"))
+            await self._ask(Question.of(RENEW, [], f"{self.now()} 0 0"))
         await self._end()
 
     @override
@@ -137,11 +142,11 @@ class ValkeyCounters(Counters):
         reservation.end(amounts)
         if reservation.name:
             self._live.pop(reservation.name, None)
-            self._settling.settle(reservation, amounts)
+            self.settling.settle(reservation, amounts)
             return
         for claim, amount in zip(reservation.claims, amounts, strict=True):
             if type(claim) is Budget and amount:
-                self._settling.spend(claim.key, amount)
+                self.settling.spend(claim.key, amount)
 
     @override
     def release(self, reservation: Reservation) -> None:
@@ -162,11 +167,11 @@ class ValkeyCounters(Counters):
             keys: list[str] = []
             members: list[str] = []
             for held in waiting[:_RENEWED_AT_ONCE]:
-                more_keys, more_members = self._keys.of_renewing(held)
+                more_keys, more_members = self.keys.of_renewing(held)
                 keys += more_keys
                 members += more_members
             del waiting[:_RENEWED_AT_ONCE]
-            call = Question("renew", keys, f"{self._now()} {self._life_ms} {BUDGET_IDLE_MS} {' '.join(members)}")
+            call = Question.of(RENEW, keys, f"{self.now()} {self.life_ms} {BUDGET_IDLE_MS} {' '.join(members)}")
             await self._ask(call)
 
     async def lapsed(self) -> list[Lapsed]:
@@ -176,8 +181,8 @@ class ValkeyCounters(Counters):
         must not hide what others cost.
         """
         skipped, begin = self._lapsed_page
-        words = f"{MEMORY_SECONDS * MILLISECONDS:.0f} {_LAPSED_AT_ONCE} {self._keys.spent} {self._keys.reserved}"
-        call = Question("lapsed", [self._keys.lapsed], f"{self._now()} {words} {skipped} {begin}")
+        words = f"{MEMORY_SECONDS * MILLISECONDS:.0f} {_LAPSED_AT_ONCE} {self.keys.spent} {self.keys.reserved}"
+        call = Question.of(LAPSED, [self.keys.lapsed], f"{self.now()} {words} {skipped} {begin}")
         self._lapsed_page, found = read_lapsed(await self._ask(call))
         return found
 
@@ -187,13 +192,10 @@ class ValkeyCounters(Counters):
         if lapsed.key == begin and skipped:
             # One fewer lies before the next page.
             self._lapsed_page = (skipped - 1, begin)
-        self._settling.recover(lapsed, spent)
+        self.settling.recover(lapsed, spent)
 
-    @property
-    def _life_ms(self) -> int:
-        return int(self._life_seconds * MILLISECONDS)
-
-    def _now(self) -> str:
+    def now(self) -> str:
+        """Return the time as scripts are told it."""
         return "-" if self._clock is None else str(self._clock())
 
     async def _end(self) -> None:
@@ -202,32 +204,24 @@ class ValkeyCounters(Counters):
         await self._group.__aexit__(None, None, None)
 
     async def _reserve_once(self, claims: Sequence[Claim], amounts: Sequence[int], name: str) -> Answer:
-        keys, words = self._keys.of_reserving(claims, amounts)
-
-        def give_back(reply: Sequence[int]) -> None:
-            if reply[0] == RESERVED:
-                held = read_reservation(claims, amounts, name, reply)
-                self._settling.settle(held, [0] * len(claims))
-
-        argument = f"{self._now()} {name} {self._life_ms} {BUDGET_IDLE_MS} {words}"
-        call = Question("reserve", keys, argument, give_back)
+        call = _Reserving(self, claims, amounts, name)
         self._link.send(call)
         try:
             reply = await call.reply
         except asyncio.CancelledError:
             if not call.reply.cancelled() and call.reply.exception() is None:
                 # The answer was there, but its caller was cancelled before he could take it.
-                give_back(call.reply.result())
+                call.abandon(call.reply.result())
             raise
         if reply[0] != RESERVED:
             return read_refusal(claims, reply)
         held = read_reservation(claims, amounts, name, reply)
-        if any(type(claim) is not Window for claim in claims):
+        if call.written.are_lasting:
             self._live[name] = held
         return held
 
     async def _seed(self, key: str, spent: str) -> int:
-        call = Question("seed", [self._keys.spent + key], f"{self._now()} {spent} {BUDGET_IDLE_MS}")
+        call = Question.of(SEED, [self.keys.spent + key], f"{self.now()} {spent} {BUDGET_IDLE_MS}")
         return int(await self._ask(call))
 
     async def _ask(self, call: Question) -> Any:
@@ -239,3 +233,25 @@ class ValkeyCounters(Counters):
             await asyncio.sleep(self._life_seconds / 3)
             with contextlib.suppress(CountersUnavailable):
                 await self.renew()
+
+
+class _Reserving(Question):
+    """Asks for all claims; what is granted to nobody is given back."""
+
+    __slots__ = ("_amounts", "_claims", "_counters", "_name", "written")
+
+    def __init__(self, counters: ValkeyCounters, claims: Sequence[Claim], amounts: Sequence[int], name: str) -> None:
+        self._counters = counters
+        self._claims = claims
+        self._amounts = amounts
+        self._name = name
+        self.written = written = counters.keys.written(claims)
+        keys, packed_keys, words = written.reserving
+        argument = f"{counters.now()} {name} {counters.life_ms} {BUDGET_IDLE_MS} {words % tuple(amounts)}"
+        super().__init__(RESERVE, keys, packed_keys, argument)
+
+    @override
+    def abandon(self, reply: Sequence[int]) -> None:
+        if reply[0] == RESERVED:
+            held = read_reservation(self._claims, self._amounts, self._name, reply)
+            self._counters.settling.settle(held, [0] * len(self._claims))

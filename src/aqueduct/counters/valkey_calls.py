@@ -1,7 +1,6 @@
-"""What is sent to Valkey: the scripts, their calls, and claims written as their keys and words."""
+"""Claims as they are written for Valkey's scripts, and what these reply."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -18,18 +17,22 @@ from aqueduct.counters.answers import (
     lasting_standing,
     window_standing,
 )
-from aqueduct.counters.claims import Claim, Place, Window
-from aqueduct.counters.link import Call
-from aqueduct.errors import CountersUnavailable
+from aqueduct.counters.calls import Script, pack_keys
+from aqueduct.counters.claims import Claim, Claims, Place, Window
 
 RESERVED, _REFUSED, _UNSEEDED = 1, 0, 2
 _FITS, _NOT_SEEDED, _NOBODY_KNOWS = 0, -2, -3
 """See `reserve.lua`, whose numbers they are."""
 
-SCRIPTS = {
-    name: resources.files(__package__).joinpath(f"{name}.lua").read_text()
-    for name in ("reserve", "settle", "renew", "seed", "lapsed")
-}
+_MOST_SHAPES = 64
+
+
+def _script(name: str) -> Script:
+    return Script(resources.files(__package__).joinpath(f"{name}.lua").read_text())
+
+
+RESERVE, SETTLE, RENEW, SEED, LAPSED = map(_script, ("reserve", "settle", "renew", "seed", "lapsed"))
+SCRIPTS = (RESERVE, SETTLE, RENEW, SEED, LAPSED)
 
 
 class Held(Reservation):
@@ -51,6 +54,73 @@ class Lapsed(NamedTuple):
     name: str
 
 
+class Shape(NamedTuple):
+    """A call but for its numbers: how many keys it has, the keys as they are sent, and what the numbers are put into."""
+
+    keys: int
+    packed_keys: bytes
+    words: str
+
+
+class WrittenClaims:
+    """Claims written once for many requests: what is the same for all of them is neither looked up nor written again."""
+
+    __slots__ = ("_budgets", "_claims", "_places", "_settlings", "_windows", "are_lasting", "names", "reserving")
+
+    def __init__(self, names: "Keys", claims: Claims) -> None:
+        self.names = names
+        self._claims = claims
+        self._windows = [at for at, claim in enumerate(claims) if type(claim) is Window]
+        self._places = [at for at, claim in enumerate(claims) if type(claim) is Place]
+        self._budgets = [at for at, claim in enumerate(claims) if type(claim) not in (Window, Place)]
+        self.are_lasting = len(self._windows) < len(claims)
+        """Whether they are held until they are settled, and lapse when they are not renewed."""
+        self._settlings: dict[tuple[int, ...], Shape] = {}
+        words = []
+        for claim in claims:
+            if type(claim) is Window:
+                words.append(f"w %d {claim.limit} {claim.seconds}")
+            elif type(claim) is Place:
+                words.append(f"p %d {claim.limit} 0")
+            else:
+                words.append(f"b %d {claim.limit} {claim.is_hard:d}")
+        keys = [key for claim in claims for key in names.of(claim)]
+        self.reserving = Shape(len(keys) + 1, pack_keys([*keys, names.lapsed]), " ".join(words))
+
+    def settling(self, made: Reservation, amounts: Sequence[int]) -> tuple[Shape, str] | None:
+        """Return how a settlement is sent, and its words; None where it would change nothing.
+
+        Windows that stay as they are do not appear, nor those of which it is not known whether they were counted in.
+        """
+        reserved = made.amounts
+        changed: tuple[int, ...] = ()
+        second = 0
+        if isinstance(made, Held):
+            second = made.second
+            changed = tuple([at for at in self._windows if amounts[at] != reserved[at]])
+        if not changed and not self.are_lasting:
+            return None
+        shape = self._settlings.get(changed)
+        if shape is None:
+            shape = self._shape(changed)
+        numbers = [amounts[at] - reserved[at] for at in changed]
+        for at in self._budgets:
+            numbers += (reserved[at], amounts[at])
+        return shape, shape.words % (made.name, second, *numbers)
+
+    def _shape(self, changed: tuple[int, ...]) -> Shape:
+        if len(self._settlings) >= _MOST_SHAPES:
+            self._settlings.clear()
+        claims = self._claims
+        words = ["%s %d"]
+        words += [f"w {claim.seconds} %d" for at in changed if type(claim := claims[at]) is Window]
+        words += ["p 0 0" for _ in self._places]
+        words += ["b %d %d" for _ in self._budgets]
+        keys = [key for at in (*changed, *self._places, *self._budgets) for key in self.names.of(claims[at])]
+        shape = self._settlings[changed] = Shape(len(keys), pack_keys(keys), " ".join(words))
+        return shape
+
+
 class Keys:
     """The names of counts at the server; the braces put all of them into one slot of a cluster."""
 
@@ -62,49 +132,22 @@ class Keys:
         self.reserved = f"{tag}r:"
         self.lapsed = f"{tag}lapsed"
 
-    def of_reserving(self, claims: Sequence[Claim], amounts: Sequence[int]) -> tuple[list[str], str]:
-        """Return the keys and the words of claims to be reserved."""
-        keys: list[str] = []
-        words: list[str] = []
-        for claim, amount in zip(claims, amounts, strict=True):
-            if type(claim) is Window:
-                keys.append(self.window + claim.key)
-                words.append(f"w {amount} {claim.limit} {claim.seconds}")
-            elif type(claim) is Place:
-                keys.append(self.place + claim.key)
-                words.append(f"p 1 {claim.limit} 0")
-            else:
-                keys += (self.spent + claim.key, self.reserved + claim.key)
-                words.append(f"b {amount} {claim.limit} {claim.is_hard:d}")
-        if len(set(keys)) != len(keys):
-            raise ValueError("two claims of a request have the same key")
-        keys.append(self.lapsed)
-        return keys, " ".join(words)
+    def of(self, claim: Claim) -> list[str]:
+        """Return the keys of a claim: of a budget two, what is spent and who reserved."""
+        if type(claim) is Window:
+            return [self.window + claim.key]
+        if type(claim) is Place:
+            return [self.place + claim.key]
+        return [self.spent + claim.key, self.reserved + claim.key]
 
-    def of_settling(self, made: Reservation, amounts: Sequence[int]) -> tuple[list[str], str]:
-        """Return the keys and the words of what is to be changed.
-
-        Windows that stay as they are do not appear, nor those of which it is not known whether they were counted in.
-        """
-        second = made.second if isinstance(made, Held) else None
-        keys: list[str] = []
-        words: list[str] = []
-        for claim, reserved, amount in zip(made.claims, made.amounts, amounts, strict=True):
-            if type(claim) is Window:
-                if amount != reserved and second is not None:
-                    keys.append(self.window + claim.key)
-                    words.append(f"w {second} {claim.seconds} {amount - reserved}")
-            elif type(claim) is Place:
-                keys.append(self.place + claim.key)
-                words.append(f"p {made.name} 0 0")
-            else:
-                keys += (self.spent + claim.key, self.reserved + claim.key)
-                words.append(f"b {made.name} {reserved} {amount}")
-        return keys, " ".join(words)
-
-    def of_recovering(self, lapsed: Lapsed, spent: int) -> tuple[list[str], str]:
-        """Return the keys and the words of what is found out about a reservation that lapsed."""
-        return [self.spent + lapsed.key, self.reserved + lapsed.key], f"l {lapsed.name} {lapsed.amount} {spent}"
+    def written(self, claims: Sequence[Claim]) -> WrittenClaims:
+        """Return claims as they are written, once for every request that makes the same; raise `ValueError`."""
+        if type(claims) is not Claims:
+            return WrittenClaims(self, Claims(claims))
+        found = claims.found
+        if type(found) is not WrittenClaims or found.names is not self:
+            found = claims.found = WrittenClaims(self, claims)
+        return found
 
     def of_renewing(self, held: Held) -> tuple[list[str], list[str]]:
         """Return two keys and one word for each count that forgets a reservation which nobody renews."""
@@ -120,43 +163,15 @@ class Keys:
         return keys, members
 
 
-class Question(Call):
-    """A call whose reply somebody waits for; a reply that comes when nobody does goes to `on_abandoned`."""
-
-    __slots__ = ("_on_abandoned", "reply")
-
-    def __init__(
-        self, script: str, keys: list[str], argument: str, on_abandoned: Callable[[Any], None] | None = None
-    ) -> None:
-        super().__init__(script, keys, argument)
-        self.reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._on_abandoned = on_abandoned
-
-    @override
-    def answer(self, reply: Any) -> None:
-        if not self.reply.done():
-            self.reply.set_result(reply)
-        elif self._on_abandoned is not None:
-            self._on_abandoned(reply)
-
-    @override
-    def expire(self) -> None:
-        if not self.reply.done():
-            error = CountersUnavailable("Limits cannot be checked at the moment. Try again shortly.")
-            error.may_have_reserved = True
-            self.reply.set_exception(error)
-
-    lose = expire
-
-
 def read_reservation(claims: Sequence[Claim], amounts: Sequence[int], name: str, reply: Sequence[int]) -> Held:
     """Read the reply of `reserve.lua` that all claims were reserved."""
-    return Held(claims, amounts, reply[2::3], False, name, reply[1], reply[3::3])
+    end = 2 + len(claims)
+    return Held(claims, amounts, reply[2:end], False, name, reply[1], reply[end:])
 
 
 def read_refusal(claims: Sequence[Claim], reply: Sequence[int]) -> Refusal | Unseeded:
     """Read the reply of `reserve.lua` that nothing was reserved."""
-    waits = reply[4::3]
+    waits = reply[2 + 2 * len(claims) :]
     if reply[0] == _UNSEEDED:
         return Unseeded([claim.key for claim, wait in zip(claims, waits, strict=True) if wait == _NOT_SEEDED])
     refused = [Refused(claim, _wait_seconds(wait)) for claim, wait in zip(claims, waits, strict=True) if wait != _FITS]
@@ -164,9 +179,10 @@ def read_refusal(claims: Sequence[Claim], reply: Sequence[int]) -> Refusal | Uns
 
 
 def _standings(claims: Sequence[Claim], reply: Sequence[int]) -> list[Standing]:
+    end = 2 + len(claims)
     return [
         window_standing(claim.limit, used, reset_ms) if type(claim) is Window else lasting_standing(claim.limit, used)
-        for claim, used, reset_ms in zip(claims, reply[2::3], reply[3::3], strict=True)
+        for claim, used, reset_ms in zip(claims, reply[2:end], reply[end : end + len(claims)], strict=True)
     ]
 
 
