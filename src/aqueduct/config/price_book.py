@@ -8,6 +8,7 @@ newer prices only where its `UpdatePrices` is started, which nothing here does.
 import asyncio
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 import structlog
@@ -87,10 +88,15 @@ class PriceBook:
 
 def question(provider: Provider, model: str) -> Question:
     """Return what to look a model up by."""
+    return Question(_url(provider), model)
+
+
+@lru_cache(maxsize=1024)
+def _url(provider: Provider) -> str:
     origin = provider.origin
     if origin is None or not is_public_name(origin.host):
-        return Question("", model)
-    return Question(f"{origin.scheme}://{origin.authority}{provider.base_path}", model)
+        return ""
+    return f"{origin.scheme}://{origin.authority}{provider.base_path}"
 
 
 def is_public_name(host: str) -> bool:

@@ -13,33 +13,34 @@ BUDGET_IDLE_MS = 3_600_000
 
 
 class WindowCount:
-    """How much was used in this second, in each earlier one that still counts, and in all.
+    """How much was used in each second that still counts, and in all.
 
     A second counts until it lies outside of the window with its last moment too: no span of the window's length, begun
-    at any moment, ever holds more than was let through. The present second is apart from the others because that is
-    where nearly everything is taken; `taken_in` is the last one in which something was.
+    at any moment, ever holds more than was let through. What was used in the second that was asked about last is what all
+    of them hold less what the earlier ones do, so that `used` is all that a request has to change. `taken_in` is the last
+    second in which something was taken.
     """
 
-    __slots__ = ("_earlier", "_seconds", "asked_in", "taken_in", "used", "used_now")
+    __slots__ = ("_earlier", "_seconds", "_used_earlier", "asked_in", "taken_in", "used")
 
     def __init__(self, seconds: int) -> None:
         self.used = 0
-        self.used_now = 0
         self.asked_in = 0
         self.taken_in = -1
         self._seconds = seconds
         self._earlier: dict[int, int] = {}
+        self._used_earlier = 0
 
     def advance(self, second: int) -> None:
         """Go on to the second that is asked about, and forget what is outside of its window."""
         earlier = self._earlier
         if self.taken_in == self.asked_in:
-            earlier[self.asked_in] = self.used_now
-            self.used_now = 0
+            earlier[self.asked_in] = self.used - self._used_earlier
         self.asked_in = second
         first = second - self._seconds
         while earlier and (oldest := next(iter(earlier))) < first:
             self.used -= earlier.pop(oldest)
+        self._used_earlier = self.used
 
     def has_room(self, claim: Window, amount: int, ticket: int) -> bool:
         """Whether the amount fits into the window that was advanced to just now."""
@@ -47,13 +48,12 @@ class WindowCount:
 
     def correct(self, second: int, difference: int) -> None:
         """Add a difference to what was taken in a second, if that still counts."""
-        if second == self.asked_in:
-            self.used_now += difference
-        elif second in self._earlier:
+        if second != self.asked_in:
+            if second not in self._earlier:
+                return
             # Perhaps it counts no more and only nobody has asked since: then it is forgotten with its correction.
             self._earlier[second] += difference
-        else:
-            return
+            self._used_earlier += difference
         self.used += difference
 
     def wait_seconds(self, claim: Window, amount: int, now_ms: int) -> float | None:
@@ -61,7 +61,7 @@ class WindowCount:
         if amount > claim.limit:
             return None
         excess = self.used + amount - claim.limit
-        for second, amount_then in (*self._earlier.items(), (self.taken_in, self.used_now)):
+        for second, amount_then in (*self._earlier.items(), (self.taken_in, self.used - self._used_earlier)):
             excess -= amount_then
             if excess <= 0:
                 return self._until_dropped(second, now_ms) / MILLISECONDS
@@ -84,15 +84,15 @@ class WindowCount:
 class PlaceCount:
     """How many places are taken, and who waits in line for one."""
 
-    __slots__ = ("held", "waiters")
+    __slots__ = ("used", "waiters")
 
     def __init__(self) -> None:
-        self.held = 0
+        self.used = 0
         self.waiters: list[Waiter] = []
 
     def has_room(self, claim: Place, amount: int, ticket: int) -> bool:
         """Whether a place is free for the holder of the ticket: nobody before him waits for it."""
-        return self.held < claim.limit and not (self.waiters and self.waiters[0].ticket < ticket)
+        return self.used < claim.limit and not (self.waiters and self.waiters[0].ticket < ticket)
 
     def wait_seconds(self, claim: Place, amount: int, now_ms: int) -> float | None:
         """Return when to ask again; None where there are no places at all."""
@@ -100,7 +100,7 @@ class PlaceCount:
 
     def standing(self, claim: Place, now_ms: int) -> Standing:
         """Describe the places as they are now."""
-        return lasting_standing(claim.limit, self.held)
+        return lasting_standing(claim.limit, self.used)
 
 
 class BudgetCount:
@@ -117,12 +117,6 @@ class BudgetCount:
     def has_room(self, claim: Budget, amount: int, ticket: int) -> bool:
         """Whether it is known what is spent, and the amount fits or the budget is soft."""
         return self.is_known and (self.used + amount <= claim.limit or not claim.is_hard)
-
-    def settle(self, reserved: int, amount: int) -> None:
-        """Turn what was reserved into what is spent."""
-        self.reserved -= reserved
-        self.used -= reserved
-        self.spend(amount)
 
     def spend(self, amount: int) -> None:
         """Spend without a reservation; a budget that is to be seeded hears of it from whoever seeds it."""

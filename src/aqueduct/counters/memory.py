@@ -90,12 +90,15 @@ class MemoryCounters(Counters):
         if now_ms >= self._sweep_at:
             self._sweep(now_ms)
         found: FoundCounts | None = claims.found
-        if found is None or ticket != _NEWCOMER or not found.have_room(self._tables, amounts, now_ms // MILLISECONDS):
-            # Something does not fit, or is counted elsewhere by now: look closely.
-            found = self._find(claims, now_ms)
-            for claim, amount, count in zip(claims, amounts, found.counts, strict=True):
-                if not count.has_room(claim, amount, ticket):
-                    return self._refuse(claims, amounts, found.counts, now_ms, ticket)
+        if found is not None and ticket == _NEWCOMER:
+            used = found.take_if_room(self._tables, amounts, now_ms // MILLISECONDS)
+            if used is not None:
+                return _Held(claims, amounts, used, False, "", found, now_ms)
+        # Something does not fit, or is counted elsewhere by now: look closely.
+        found = self._find(claims, now_ms)
+        for claim, amount, count in zip(claims, amounts, found.counts, strict=True):
+            if not count.has_room(claim, amount, ticket):
+                return self._refuse(claims, amounts, found.counts, now_ms, ticket)
         return _Held(claims, amounts, found.take(amounts), False, "", found, now_ms)
 
     def _find(self, claims: Claims, now_ms: int) -> FoundCounts:
@@ -219,7 +222,7 @@ class MemoryCounters(Counters):
         for claim in claims:
             if type(claim) is Place:
                 place = self._tables.places.get(claim.key)
-                if place is not None and not place.held and not place.waiters:
+                if place is not None and not place.used and not place.waiters:
                     del self._tables.places[claim.key]
 
     def _spend(self, claims: Sequence[Claim], amounts: Sequence[int]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
+from aqueduct.counters.claims import MAX_LIMIT
 from aqueduct.domain.model import Model, Provider, Target
 from aqueduct.domain.price import Price, cost
 from aqueduct.domain.routing import FallbackKind
@@ -16,6 +17,7 @@ _FIRST_GUESS_AT_MOST = 4096
 _HISTORY_WEIGHT = 0.1
 _PEAK_DECAY = 0.99
 _MAX_HISTORIES = 10_000
+_NOTHING: Mapping[str, int] = {}
 _MAX_NAME_CHARACTERS = 200
 """Behind `*` a client chooses the name: longer ones are not learned."""
 
@@ -72,7 +74,8 @@ class Forecast:
         asked = request.max_output_tokens
         history = self._histories.get(counted_name(request, model)) if asked is None else None
         each = asked or (history.mean if history is not None else _FIRST_GUESS_TOKENS)
-        return Estimate(at, body_bytes // _BYTES_A_TOKEN, int(each) * request.choices, asked is None, {})
+        output_tokens = min(int(each) * request.choices, MAX_LIMIT)
+        return Estimate(at, body_bytes // _BYTES_A_TOKEN, output_tokens, asked is None, _NOTHING)
 
     def with_costs(self, estimate: Estimate, request: Request, model: Model, snapshot: Snapshot) -> Estimate:
         """Return the estimate with what it may cost."""
@@ -86,7 +89,7 @@ class Forecast:
             if (paid := cost(units, prices, estimate.at)) is not None:
                 nano, currency = paid
                 if nano > costs_nano.get(currency, -1):
-                    costs_nano[currency] = nano
+                    costs_nano[currency] = min(nano, MAX_LIMIT)
         return Estimate(estimate.at, estimate.input_tokens, estimate.output_tokens, estimate.is_guess, costs_nano)
 
     def learn(self, name: str, record: UsageRecord) -> None:

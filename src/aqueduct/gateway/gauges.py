@@ -91,54 +91,11 @@ class LimitGauge:
         self.shown = (self._limit, self._fineness, self.limit)
         """How much it allows as it is counted, how many of these make one as a person set it, and that."""
         # A guess must not shut out what may well fit.
-        self._guessed_at_most = max(self._limit, 1) if measure.is_guessed else MAX_LIMIT
+        self.guessed_at_most = max(self._limit, 1) if measure.is_guessed else MAX_LIMIT
         self.end_user = limit.subject_id if limit.subject_type is SubjectType.END_USER else None
         self.fixed: tuple[int, int] | None = None
-        if measure.is_held:
-            self._key = limit.id
-            self.fixed = (1, 0)
-        elif measure.estimate is None:
-            self.fixed = (self._scaled(1), self._scaled(1))
-
-    def claim(self, at: float, end_user: str | None) -> Claim:
-        """Return what requests of an instant claim."""
-        key = self._key
-        if self.end_user == EVERY_END_USER:
-            key = f"{key}:{(end_user or '')[:_END_USER_CHARACTERS]}"
-        if self.measure.is_held:
-            return Place(key, self.limit)
-        return Window(key, self._limit)
-
-    def amount(self, estimate: Estimate) -> int:
-        """Return how much a request claims before it is made."""
-        expected = self.measure.estimate
-        amount = 1 if expected is None else expected(estimate)
-        if self._scale != 1:
-            amount = math.ceil(amount * self._scale)
-        most = self._guessed_at_most if estimate.is_guess else MAX_LIMIT
-        return amount if amount < most else most
-
-    def used(self, record: UsageRecord) -> int:
-        """Return what a request has used, once it is over."""
-
-
-class LimitGauge:
-    """A limit."""
-
-    def __init__(self, limit: Limit, model: str) -> None:
-        self._fineness = _FINE if limit.multipliers else 1
-        self._scale = limit.multiplier(model) * self._fineness
-        # With its fineness, for after a change of multipliers what was counted is not what is counted now.
-        self._key = f"{limit.id}/{self._fineness}"
-        self._limit = min(limit.amount * self._fineness, MAX_LIMIT)
-        self.measure = measure = MEASURES[limit.dimension]
-        self.limit = limit.amount
-        self.shown = (self._limit, self._fineness, self.limit)
-        """How much it allows as it is counted, how many of these make one as a person set it, and that."""
-        # A guess must not shut out what may well fit.
-        self._guessed_at_most = max(self._limit, 1) if measure.is_guessed else MAX_LIMIT
-        self.end_user = limit.subject_id if limit.subject_type is SubjectType.END_USER else None
-        self.fixed: tuple[int, int] | None = None
+        self.plain_unit = measure.unit if self._scale == 1 else None
+        """What it counts, if that is neither weighed nor always the same."""
         if measure.is_held:
             self._key = limit.id
             self.fixed = (1, 0)
@@ -158,8 +115,7 @@ class LimitGauge:
         """Return how much a request claims before it is made."""
         expected = self.measure.estimate
         amount = self._scaled(1 if expected is None else expected(estimate))
-        # A guess must not shut out what may well fit.
-        return min(amount, max(self._limit, 1)) if self.measure.is_guessed and estimate.is_guess else amount
+        return min(amount, self.guessed_at_most) if estimate.is_guess else amount
 
     def used(self, record: UsageRecord) -> int:
         """Return what a request has used, once it is over."""
@@ -180,9 +136,8 @@ class BudgetGauge:
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
-        self._currency = budget.currency
         # A guess must not shut out what may well fit.
-        self._guessed_at_most = max(budget.amount_nano, 1)
+        self.guessed_at_most = max(budget.amount_nano, 1)
 
     def claim(self, at: float, end_user: str | None) -> Claim:
         """Return what requests of an instant claim: money of the period that it is in."""
@@ -190,18 +145,12 @@ class BudgetGauge:
 
     def amount(self, estimate: Estimate) -> int:
         """Return how much a request claims before it is made."""
-        amount = estimate.costs_nano.get(self._currency, 0)
-        most = self._guessed_at_most if estimate.is_guess else MAX_LIMIT
-        return amount if amount < most else most
+        amount = min(MAX_LIMIT, estimate.costs_nano.get(self.budget.currency, 0))
+        return min(amount, self.guessed_at_most) if estimate.is_guess else amount
 
     def used(self, record: UsageRecord) -> int:
         """Return what a request has cost, once it is over."""
-        currency = self._currency
-        total = 0
-        for attempt in record.attempts:
-            if attempt.currency == currency and attempt.cost_nano is not None:
-                total += attempt.cost_nano
-        return total if total < MAX_LIMIT else MAX_LIMIT
+        return min(MAX_LIMIT, _paid(record, self.budget.currency))
 
     def key(self, at: float) -> str:
         """Return the name of the count for the period that an instant is in."""
@@ -220,9 +169,22 @@ class Plan:
         self.for_end_users = frozenset(gauge.end_user for gauge in gauges if gauge.end_user is not None)
         self.budgets = [gauge for gauge in gauges if isinstance(gauge, BudgetGauge)]
         self._lines = [LimitLines(kind, shown) for kind in (b"requests", b"tokens") if (shown := _shown(gauges, kind))]
-        self._varying = [(at, gauge) for at, gauge in enumerate(gauges) if gauge.fixed is None]
         self._amounts = [0 if gauge.fixed is None else gauge.fixed[0] for gauge in gauges]
         self._used = [0 if gauge.fixed is None else gauge.fixed[1] for gauge in gauges]
+        # What most plans are made of is not asked of each gauge for every request.
+        self._inputs: list[int] = []
+        self._outputs: list[tuple[int, int]] = []
+        self._money: list[tuple[int, str, int]] = []
+        self._others: list[tuple[int, Gauge]] = []
+        for at, gauge in enumerate(gauges):
+            if isinstance(gauge, BudgetGauge):
+                self._money.append((at, gauge.budget.currency, gauge.guessed_at_most))
+            elif isinstance(gauge, LimitGauge) and gauge.plain_unit == "input_tokens":
+                self._inputs.append(at)
+            elif isinstance(gauge, LimitGauge) and gauge.plain_unit == "output_tokens":
+                self._outputs.append((at, gauge.guessed_at_most))
+            elif gauge.fixed is None:
+                self._others.append((at, gauge))
         self._claims: Sequence[Claim] = ()
         self._begins_at = self._ends_at = 0.0
 
@@ -236,15 +198,30 @@ class Plan:
 
     def amounts(self, estimate: Estimate) -> list[int]:
         """Return how much a request claims of each before it is made."""
+        _, input_tokens, output_tokens, is_guess, costs_nano = estimate
         amounts = self._amounts.copy()
-        for at, gauge in self._varying:
+        for at in self._inputs:
+            amounts[at] = input_tokens
+        for at, most in self._outputs:
+            amounts[at] = most if is_guess and output_tokens > most else output_tokens
+        for at, currency, most in self._money:
+            nano = costs_nano.get(currency, 0)
+            amounts[at] = most if is_guess and nano > most else nano
+        for at, gauge in self._others:
             amounts[at] = gauge.amount(estimate)
         return amounts
 
     def used(self, record: UsageRecord) -> list[int]:
         """Return how much a request has used of each, once it is over."""
         used = self._used.copy()
-        for at, gauge in self._varying:
+        get = record.units.get
+        for at in self._inputs:
+            used[at] = min(get("input_tokens", 0), MAX_LIMIT)
+        for at, _ in self._outputs:
+            used[at] = min(get("output_tokens", 0), MAX_LIMIT)
+        for at, currency, _ in self._money:
+            used[at] = min(_paid(record, currency), MAX_LIMIT)
+        for at, gauge in self._others:
             used[at] = gauge.used(record)
         return used
 
@@ -252,9 +229,9 @@ class Plan:
         """Return the `x-ratelimit` lines: of requests and of tokens, the tightest limit each."""
         lines = b""
         # None while the counters are away.
-        if answer.is_counted:
+        if used := answer.used:
             for each in self._lines:
-                lines += each.write(answer)
+                lines += each.write(answer, used)
         return lines
 
     def of(self, end_user: str | None) -> "Plan":
@@ -286,6 +263,15 @@ class Plans:
                 self._known.clear()
             found = self._known[key] = Plan(list(_compile(principal, model)))
         return found.of(end_user) if found.for_end_users else found
+
+
+def _paid(record: UsageRecord, currency: str) -> int:
+    """Return what all attempts of a request cost together in a currency."""
+    attempts = record.attempts
+    if len(attempts) == 1:
+        (only,) = attempts
+        return only.cost_nano or 0 if only.currency == currency else 0
+    return sum(each.cost_nano or 0 for each in attempts if each.currency == currency)
 
 
 def _shown(gauges: Sequence[Gauge], kind: bytes) -> list[tuple[int, int, int, int]]:

@@ -15,25 +15,23 @@ class LimitLines:
     it is shown, and by how much it allows as it is shown.
     """
 
-    __slots__ = ("_are_several", "_rows")
+    __slots__ = ("_are_several", "_rows", "_templates")
 
     def __init__(self, kind: bytes, limits: Sequence[tuple[int, int, int, int]]) -> None:
-        self._rows = [
-            (at, counted, 1 / max(counted, 1), fineness, limit_template(kind, shown))
-            for at, counted, fineness, shown in limits
-        ]
-        self._are_several = len(self._rows) > 1
+        self._rows = [(at, counted, 1 / max(counted, 1)) for at, counted, _, _ in limits]
+        self._are_several = len(limits) > 1
+        self._templates = {at: (fineness, limit_template(kind, shown)) for at, _, fineness, shown in limits}
 
-    def write(self, answer: Reservation | Refusal) -> HeaderLines:
+    def write(self, answer: Reservation | Refusal, used: Sequence[int]) -> HeaderLines:
         """Return the lines of the limit of which the smallest share is left."""
-        used = answer.used
-        tightest = self._rows[0]
+        tightest, limit, _ = self._rows[0]
+        left = limit - used[tightest]
         if self._are_several:
             least = math.inf
-            for row in self._rows:
-                share = (row[1] - used[row[0]]) * row[2]
+            for at, counted, part in self._rows:
+                each = counted - used[at]
+                share = each * part
                 if share < least:
-                    least, tightest = share, row
-        at, counted, _, fineness, template = tightest
-        left = counted - used[at]
-        return template % (left // fineness if left > 0 else 0, format_duration(answer.reset_ms(at) or 0))
+                    least, tightest, left = share, at, each
+        fineness, template = self._templates[tightest]
+        return template % (left // fineness if left > 0 else 0, format_duration(answer.reset_ms(tightest) or 0))
