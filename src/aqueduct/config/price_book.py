@@ -64,7 +64,7 @@ class PriceBook:
 
     def known(self, provider: Provider, model: str) -> tuple[Price, ...]:
         """Return the prices of a model, as far as they have been asked for; empty if they are not known."""
-        return self._known.get(question(provider, model), ())
+        return self._known.get(question(provider, model), ()) if _url(provider) else ()
 
     def _priced(self, model: Model) -> Model:
         return msgspec.structs.replace(model, targets=tuple(map(self._priced_target, model.targets)))

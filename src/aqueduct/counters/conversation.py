@@ -13,10 +13,10 @@ ReplyError = hiredis.ReplyError
 
 
 class Conversation(asyncio.Protocol):
-    """A connection that is asked in batches; tells `hear` of replies and `end` of what it failed with, until it is left.
+    """A connection that is asked in batches; tells `hear` of replies and `end` of what it failed with, until left.
 
-    It takes the socket over from a connection of redis-py, which has read everything it asked for and goes on to own it.
-    What went wrong is the result of `ended`, for whoever set it.
+    It takes the socket over from a connection of redis-py, which has read everything that it asked for and goes on to
+    own it. `ended` is for whoever is told to end: to say what it failed with.
     """
 
     def __init__(
@@ -26,8 +26,7 @@ class Conversation(asyncio.Protocol):
         end: Callable[[Exception], None],
     ) -> None:
         """Take over. Raises `ConnectionError` if the connection has ended meanwhile."""
-        # There is no public way to the socket; `scripts/lock` pins the version of redis-py that this was written for.
-        writer: asyncio.StreamWriter | None = connection._writer
+        writer: asyncio.StreamWriter | None = connection._writer  # noqa: SLF001 -- no public name leads to the socket
         if writer is None or writer.transport.is_closing():
             raise ConnectionError("the server hung up")
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -15,9 +15,9 @@ BUDGET_IDLE_MS = 3_600_000
 class WindowCount:
     """How much was used in each second that still counts, and in all.
 
-    A second counts until it lies outside of the window with its last moment too: no span of the window's length, begun
-    at any moment, ever holds more than was let through. What was used in the second that was asked about last is what all
-    of them hold less what the earlier ones do, so that `used` is all that a request has to change. `taken_in` is the last
+    A second counts until it lies outside of the window with its last moment too: no span of the window's length,
+    begun at any moment, ever holds more than was let through. What was used in the second that was asked about last is
+    the sum less what the earlier ones hold, so that `used` is all that a request has to change. `taken_in` is the last
     second in which something was taken.
     """
 

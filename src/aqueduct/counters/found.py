@@ -1,4 +1,4 @@
-"""Where claims are counted in memory: found by their keys once, and then used for every request that claims the same."""
+"""Where claims are counted in memory: found by their keys once, then used for every request that claims the same."""
 
 import math
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ class Tables:
 class FoundCounts:
     """The counts of claims, each with its place among the claims and what may be used of it at the most.
 
-    This is the path of every request under limits: a short loop for each kind (the interpreter is twice as fast where all
-    that comes by is of one class), and what can have changed only with the second is looked at once a second.
+    This is the path of every request under limits: a short loop for each kind (the interpreter is twice as fast where
+    all that comes by is of one class), and what can have changed only with the second is looked at once a second.
     """
 
     __slots__ = ("_asked_in", "_budgets", "_keys", "_places", "_tables", "_taken_in", "_windows", "counts")

@@ -1,9 +1,9 @@
 """One connection to a Valkey server, shared by all calls of the process: sent in batches, answered in order.
 
-redis-py makes the connection (TLS, authentication, database) and loads the scripts; then `conversation.py` takes the
-socket over. One connection that is written once in a turn of the event loop costs a quarter of one borrowed from a pool
-for each call, and a call that its caller gave up does not have to close it, for the answer still has a place in the order.
-What breaks the order ends the connection, with every call on it.
+redis-py makes the connection (TLS, authentication, database) and loads the scripts; then `conversation.py` takes over
+the socket. One connection that is written once in a turn of the event loop costs a fraction of one borrowed from a pool
+for each call, and a call that its caller gave up does not have to close it, for the answer still has a place in the
+order. What breaks the order ends the connection, with every call on it.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ GRACE_SECONDS = 0.005
 """How much longer a late answer may be: in a loop that was held up, it may have come and not been read yet."""
 
 _ENDING = ("READONLY", "LOADING", "NOAUTH")
-"""What a server answers that is of no use any more: it was demoted, began anew or wants another password; its address may
-lead to another one by now."""
+"""What a server answers that is of no use any more: it was demoted, or began anew. Its address may lead to another one
+by now."""
 
 logger = structlog.get_logger(__name__)
 

@@ -234,4 +234,3 @@ class MemoryCounters(Counters):
         self._sweep_at = now_ms + MILLISECONDS
         self._tables.windows.sweep(now_ms)
         self._tables.budgets.sweep(now_ms)
-

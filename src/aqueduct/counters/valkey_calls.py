@@ -55,7 +55,7 @@ class Lapsed(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """A call but for its numbers: how many keys it has, the keys as they are sent, and what the numbers are put into."""
+    """A call but for its numbers: how many keys it has, these as they are sent, and what the numbers are put into."""
 
     keys: int
     packed_keys: bytes
@@ -63,7 +63,7 @@ class Shape(NamedTuple):
 
 
 class WrittenClaims:
-    """Claims written once for many requests: what is the same for all of them is neither looked up nor written again."""
+    """Claims written once for many requests: what is the same for all of them is not written again."""
 
     __slots__ = ("_budgets", "_claims", "_places", "_settlings", "_windows", "are_lasting", "names", "reserving")
 

@@ -11,8 +11,8 @@ from aqueduct.wire.limits import format_duration, limit_template
 class LimitLines:
     """The limits of one kind, `requests` or `tokens`, that bear on the requests of a caller.
 
-    Each is given by its place among the claims, by how much it allows as it is counted, by how many of these make one as
-    it is shown, and by how much it allows as it is shown.
+    Each is given by its place among the claims, how much it allows as it is counted, how many of these make one as it
+    is shown, and how much it allows as it is shown.
     """
 
     __slots__ = ("_are_several", "_rows", "_templates")
