@@ -89,8 +89,8 @@ class MemoryCounters(Counters):
         now_ms = self._clock()
         if now_ms >= self._sweep_at:
             self._sweep(now_ms)
-        found: FoundCounts | None = claims.found
-        if found is not None and ticket == _NEWCOMER:
+        found = claims.found
+        if type(found) is FoundCounts and ticket == _NEWCOMER:
             used = found.take_if_room(self._tables, amounts, now_ms // MILLISECONDS)
             if used is not None:
                 return _Held(claims, amounts, used, False, "", found, now_ms)

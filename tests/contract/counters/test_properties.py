@@ -10,7 +10,7 @@ from tests.contract.counters.conftest import Clock, valkey_counters
 from tests.contract.counters.valkey_process import ValkeyProcess
 
 from aqueduct.counters.answers import Answer, Refusal, Reservation, Unseeded
-from aqueduct.counters.claims import Budget, Claim, Place, Window
+from aqueduct.counters.claims import Budget, Claim, Claims, Place, Window
 from aqueduct.counters.contract import Counters
 from aqueduct.counters.memory import MemoryCounters
 
@@ -44,10 +44,11 @@ def most_in_a_rolling_window(events: list[Event], seconds: int) -> int:
 def test_no_rolling_window_holds_more_than_the_limit(steps: list[tuple[float, int, int, bool]], seconds: int) -> None:
     clock = Clock()
     counters = MemoryCounters(clock)
+    claims = Claims([Window("key", LIMIT, 0, seconds)])
     events: list[Event] = []
     for pause_seconds, amount, truth, is_settled in steps:
         clock.advance(pause_seconds)
-        answer = counters.reserve_now([Window("key", LIMIT, amount, seconds)])
+        answer = counters.reserve_now(claims, [amount])
         if isinstance(answer, Reservation):
             events.append(Event(clock(), amount))
             if is_settled:
@@ -101,12 +102,24 @@ class Program:
 
     async def run(self, counters: Counters, clock: Clock) -> list[Any]:
         reservations: list[Reservation] = []
+        made: list[Claims] = []
         for step in self.steps:
             match step:
                 case ("advance", seconds):
                     clock.advance(seconds)
                 case ("reserve", claims):
-                    answer = await counters.reserve(claims)
+                    made.append(Claims(claims))
+                    answer = await counters.reserve(made[-1])
+                    self.answers.append(describe(answer))
+                    if isinstance(answer, Reservation):
+                        reservations.append(answer)
+                case ("reserve again", index, amounts) if made:
+                    # As the requests of one caller do, which look nothing up.
+                    claims = made[index % len(made)]
+                    answer = await counters.reserve(
+                        claims,
+                        [1 if type(claim) is Place else amount for claim, amount in zip(claims, amounts, strict=False)],
+                    )
                     self.answers.append(describe(answer))
                     if isinstance(answer, Reservation):
                         reservations.append(answer)
@@ -134,7 +147,8 @@ keys = st.sampled_from(["day", "month"])
 programs = st.lists(
     st.one_of(
         st.tuples(st.just("reserve"), claim_lists),
-        st.tuples(st.just("reserve"), claim_lists),
+        st.tuples(st.just("reserve again"), st.integers(0, 3), st.lists(AMOUNTS, min_size=5, max_size=5)),
+        st.tuples(st.just("reserve again"), st.integers(0, 3), st.lists(AMOUNTS, min_size=5, max_size=5)),
         st.tuples(st.just("settle"), st.integers(0, 9), st.lists(AMOUNTS, min_size=5, max_size=5)),
         st.tuples(st.just("advance"), PAUSES),
         st.tuples(st.just("seed"), keys, AMOUNTS),
