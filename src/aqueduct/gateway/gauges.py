@@ -26,6 +26,8 @@ Weights = tuple[float | None, ...]
 
 _MAX_PLANS = 10_000
 _END_USER_CHARACTERS = 200
+_MAX_END_USERS = 1_000
+"""For how many end users of one caller plans are kept; longer names than are counted apart are not."""
 
 
 class Measure(NamedTuple):
@@ -185,6 +187,7 @@ class Plan:
                 self._outputs.append((at, gauge.guessed_at_most))
             elif gauge.fixed is None:
                 self._others.append((at, gauge))
+        self._of_end_users: dict[str | None, Plan] = {}
         self._claims: Sequence[Claim] = ()
         self._begins_at = self._ends_at = 0.0
 
@@ -236,8 +239,15 @@ class Plan:
 
     def of(self, end_user: str | None) -> "Plan":
         """Return the plan for the requests of one end user."""
-        allowed = {None, end_user} if end_user is None else {None, end_user, EVERY_END_USER}
-        return Plan([gauge for gauge in self.gauges if gauge.end_user in allowed])
+        found = self._of_end_users.get(end_user)
+        if found is None:
+            allowed = {None, end_user} if end_user is None else {None, end_user, EVERY_END_USER}
+            found = Plan([gauge for gauge in self.gauges if gauge.end_user in allowed])
+            if len(end_user or "") <= _END_USER_CHARACTERS:
+                if len(self._of_end_users) >= _MAX_END_USERS:
+                    self._of_end_users.clear()
+                self._of_end_users[end_user] = found
+        return found
 
     def without_budgets(self) -> "Plan":
         """Return the plan for requests that are served although nobody knows what is left of budgets."""
