@@ -152,11 +152,17 @@ class Aggregate(Generic[Item]):
             check_name(item.name, self.noun, self.prefix)
 
     async def end(self, change: Change, item: Item) -> None:
-        """Make it gone: its row stays only where usage may name it."""
+        """Make it gone: its row stays only where usage may name it.
+
+        Raises `Stale` where somebody has changed it since it was read, as a change does.
+        """
         if self.ended is None:
-            await self.records.remove(change.connection, item)
+            is_gone = await self.records.remove(change.connection, item, version=item.version)
         else:
-            await self.records.close(change.connection, self.ended, change.now, **self.key(item))
+            same = {**self.key(item), "version": item.version}
+            is_gone = await self.records.close(change.connection, self.ended, change.now, **same) == 1
+        if not is_gone:
+            raise Stale(self.stale)
 
     def key(self, item: Item) -> dict[str, Any]:
         """Return the columns that name the item."""

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from aqueduct.control.aggregate import Aggregate
 from aqueduct.control.capture_policies import check_policy, require_right
+from aqueduct.control.narrowing import narrowed
 from aqueduct.control.owners import NewApiToken, find_owners, require_quota
 from aqueduct.control.patterns import check_patterns
 from aqueduct.control.registry import Change, new_id
@@ -85,6 +86,7 @@ class ApiTokens(Aggregate[ApiToken]):
             user_id=owners.user_id,
             service_account_id=owners.service_account_id,
         )
+        made = narrowed(change.actor, await self.resource(change.connection, made), None, made)
         check_expiry(made.expires_at, change.now)
         await self.check(change.connection, made)
         await self.authorise(change, Action.CREATE, made)
@@ -162,6 +164,9 @@ class ApiTokens(Aggregate[ApiToken]):
     async def replace(self, change: Change, before: ApiToken, after: ApiToken, version: int | None = None) -> ApiToken:
         self.require_scopes(change, after)
         require_right(change, before.capture, after.capture, organisation_id=before.organisation_id)
+        # First whether its values can be: what is compared next is then known to be networks.
+        await self.check(change.connection, after)
+        after = narrowed(change.actor, await self.resource(change.connection, before), before, after)
         if after.user_id is not None and after.is_usable(change.now) and not before.is_usable(change.now):
             # It was not counted when others were made, and comes back as one more.
             await require_quota(change, after.user_id)

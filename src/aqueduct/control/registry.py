@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import msgspec
@@ -49,8 +50,7 @@ class Change:
         )
         ids = [item["id"]] if "id" in item else [value for name, value in item.items() if name in KEYS]
         entry = AuditEntry(
-            # Sorted like the instants, so that a list in the order of the ids is one in the order of what happened.
-            id=f"aud_{to_microseconds(self.now):015x}{secrets.token_hex(4)}",
+            id=new_entry_id(self.now),
             happened_at=self.now,
             actor_kind=self.actor.kind,
             actor_id=self.actor.id,
@@ -78,6 +78,8 @@ class Registry:
     keys: KeyRing
     revision: Revision
     webhook_secrets: WebhookSecrets
+    webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Private networks that webhooks may lead to."""
     clock: Callable[[], float] = time.time
 
     def now(self) -> float:
@@ -166,3 +168,11 @@ def concerned_id(kind: Kind, item: Mapping[str, Any]) -> str:
 def new_id(prefix: str) -> str:
     """Return a fresh id; the prefix says what it is of."""
     return f"{prefix}_{secrets.token_hex(8)}"
+
+
+def new_entry_id(now: float) -> str:
+    """Return a fresh id of an entry in the audit log.
+
+    Sorted like the instants, so that a list in the order of the ids is one in the order of what happened.
+    """
+    return f"aud_{to_microseconds(now):015x}{secrets.token_hex(4)}"
