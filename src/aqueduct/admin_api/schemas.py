@@ -48,6 +48,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ShownInstant = Annotated[datetime, BeforeValidator(as_datetime)]
 """An instant as it is shown: UTC, as RFC 3339 writes it."""
 
+
 def as_word(rank: object) -> object:
     """Return a rank as it is shown."""
     return rank.name.lower() if isinstance(rank, Rank) else rank

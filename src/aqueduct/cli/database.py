@@ -65,7 +65,7 @@ def restore(
 
 
 def whoever_types() -> Actor:
-    """Return the command line with the names of the person and the machine: a restore replaces what others have done."""
+    """Return the command line with the names of the person and the machine: a restore replaces others' work."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user need not have a name

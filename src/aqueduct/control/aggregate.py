@@ -128,7 +128,10 @@ class Aggregate(Generic[Item]):
 
     async def authorise(self, change: Change, action: Action, item: Item) -> None:
         """Raise unless the actor may; what he may not even see does not exist for him."""
-        resource = await self.resource(change.connection, item)
+        self.authorise_on(change, action, await self.resource(change.connection, item))
+
+    def authorise_on(self, change: Change, action: Action, resource: Resource) -> None:
+        """Raise unless the actor may, on an object of which it is known where it is."""
         if may(change.actor, action, resource):
             return
         if action is not Action.CREATE and not may(change.actor, Action.READ, resource):

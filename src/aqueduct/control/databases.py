@@ -60,8 +60,8 @@ async def restore(
 ) -> dict[str, int]:
     """Put back what `back_up` wrote, of this version or an earlier one; return the counts by table.
 
-    The audit log says so after what it had in the backup. Raises `AlreadyExists` when the database has rows, unless they
-    may be replaced, and `ConfigurationError` when the file is not one.
+    The audit log says so after what it had in the backup. Raises `AlreadyExists` when the database has rows, unless
+    they may be replaced, and `ConfigurationError` when the file is not one.
     """
     require_backup(file)
     await require_empty(workspace.database, replaces)
@@ -70,7 +70,7 @@ async def restore(
     draft.touch(PRIVATE_FILE)
     try:
         await asyncio.to_thread(shutil.copyfile, file, draft)
-        backup = {"file": str(file.absolute()), "sha256": await asyncio.to_thread(digest_of, draft)}
+        backup = await asyncio.to_thread(described, file, draft)
 
         async def record(connection: AsyncConnection, counts: Mapping[str, int]) -> None:
             await AUDIT_LOG.add(connection, restore_entry(actor, backup, sum(counts.values())))
@@ -101,10 +101,10 @@ def restore_entry(actor: Actor, backup: dict[str, str], rows: int) -> AuditEntry
     )
 
 
-def digest_of(file: Path) -> str:
-    """Return the SHA-256 of a file, as `sha256sum` prints it."""
-    with file.open("rb") as opened_file:
-        return hashlib.file_digest(opened_file, "sha256").hexdigest()
+def described(file: Path, draft: Path) -> dict[str, str]:
+    """Return where a backup is, and the SHA-256 of what was read of it, as `sha256sum` prints it."""
+    with draft.open("rb") as content:
+        return {"file": str(file.absolute()), "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
 
 
 async def unusable_keys(workspace: Workspace) -> set[str]:

@@ -55,7 +55,9 @@ class Idempotency:
         if kept is None or kept.status is None:
             raise RequestInProgress("The first request with this idempotency key is still being answered.")
         if kept.authority is not None and not authority.includes(kept.authority):
-            raise NotAllowed("You may no longer see what this request was answered with: your role or team has changed.")
+            raise NotAllowed(
+                "You may no longer see what this request was answered with: your role or team has changed."
+            )
         return self._whole(key, kept)
 
     async def finish(self, key: Key, answer: KeptAnswer, secret_body: bytes | None = None) -> None:

@@ -10,7 +10,17 @@ from aqueduct.storage import usage
 from aqueduct.storage.database import Database
 from aqueduct.storage.usage import COLUMNS, Grouping, Selection, UsageSummary, total
 
-__all__ = ["FILTERS", "UNITS", "Grouping", "Selection", "UsageSummary", "parse_groupings", "summarise", "total"]
+__all__ = [
+    "COLUMNS",
+    "FILTERS",
+    "UNITS",
+    "Grouping",
+    "Selection",
+    "UsageSummary",
+    "parse_groupings",
+    "summarise",
+    "total",
+]
 
 CLOCKS_DIFFER_SECONDS = 3600.0
 """How far in the future a record may be, by another machine's clock, and still be part of "until now"."""

@@ -1,5 +1,7 @@
 """API tokens: the credential, as it is administered."""
 
+import msgspec
+
 from aqueduct.domain.capture import CapturePolicy
 from aqueduct.domain.identity import Rank
 from aqueduct.domain.versioned import Versioned
@@ -30,7 +32,7 @@ class ApiToken(Versioned, frozen=True, kw_only=True):
     last_used_at: float | None = None
     created_by: str | None = None
     capture: CapturePolicy | None = None
-    narrowed_by: dict[str, Rank] = {}
+    narrowed_by: dict[str, Rank] = msgspec.field(default_factory=dict)
 
     def is_usable(self, now: float) -> bool:
         """Whether the token still opens the door at `now`."""

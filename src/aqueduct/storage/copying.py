@@ -41,9 +41,9 @@ async def copy_database(
 ) -> dict[str, int]:
     """Replace all rows of `target` by those of `source`, as they were at one moment; return the counts by table.
 
-    It is one transaction, with what `finish` adds: until its end the target has what it had, and readers of it see that.
-    Both must have this version's tables. Raises `ConfigurationError` when the counts do not agree in the end; nothing is
-    changed then.
+    It is one transaction, with what `finish` adds: until its end the target has what it had, and readers of it see
+    that. Both must have this version's tables. Raises `ConfigurationError` when the counts do not agree in the end;
+    nothing is changed then.
     """
     counts: dict[str, int] = {}
     async with snapshot_of(source) as reader, target.writing() as writer:

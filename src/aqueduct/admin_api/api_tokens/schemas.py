@@ -30,7 +30,7 @@ MAX_GRACE_SECONDS = 365 * 86400
 class ApiTokenView(VersionedView):
     """An API token; its value is never shown again.
 
-    `narrowed_by` says who set its expiry, models or networks, where he stands above its user, who can only tighten them.
+    `narrowed_by` says who set its expiry, models or networks, where he stands above its user, who only tightens them.
     """
 
     id: str
