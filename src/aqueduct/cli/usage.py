@@ -30,7 +30,7 @@ Only = Annotated[
     list[str] | None,
     typer.Option(help="Only what has a value, such as model=gpt-4.1 or team=NAME; may be given several times."),
 ]
-SHORT = {grouping: COLUMNS[grouping] for grouping in COLUMNS if grouping not in ("hour", "day")}
+SHORT: dict[str, str] = {name: column for name, column in COLUMNS.items() if name not in ("hour", "day")}
 """What a filter may be called: as the grouping is."""
 SHOWN_UNITS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
 

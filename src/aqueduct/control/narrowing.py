@@ -1,7 +1,7 @@
 """What an API token is narrowed to, and who may widen it again: whoever stands as high as the one who narrowed it.
 
 What a user sets on his own token is his convenience, whatever his role. What somebody above him set, he may make
-tighter, and nothing else; it stays the other's.
+tighter, and nothing else; it stays the other's. A token of the installation itself is changed by administrators only.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -68,5 +68,5 @@ def narrowed(actor: Actor, resource: Resource, before: ApiToken | None, after: A
             if not is_tighter(was, becomes):
                 raise NotAllowed(f"The token's `{name}` was set by somebody above you: you may only make it tighter.")
             continue
-        ranks[name] = Rank.MEMBER if is_own or becomes is None else highest
+        ranks[name] = Rank.MEMBER if is_own or becomes is None or after.organisation_id is None else highest
     return msgspec.structs.replace(after, narrowed_by={name: rank for name, rank in ranks.items() if rank})
