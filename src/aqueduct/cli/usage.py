@@ -111,6 +111,7 @@ def parse_filters(only: Sequence[str] | None) -> dict[str, str]:
         if not mark or not value:
             raise InvalidValue(f"`{each}` narrows nothing. Write it as team=NAME.")
         filters[SHORT.get(name.strip(), name.strip())] = value
+    usage.require_filters(filters)
     return filters
 
 

@@ -2,7 +2,7 @@
 
 import enum
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from aqueduct.domain.permissions import EVERYWHERE, Reach
 from aqueduct.domain.usage import UNITS
@@ -74,12 +74,17 @@ def select(
     filters: Mapping[str, str] | None = None,
 ) -> Selection:
     """Return which usage is meant; an end of None is now. Raises `InvalidValue` for a filter that there is not."""
-    for name in filters or {}:
-        if name not in FILTERS:
-            raise InvalidValue(f"Usage cannot be narrowed by `{name}`. Known: {', '.join(FILTERS)}.")
+    require_filters(filters or {})
     # To the end of a day, for which there is one row and not one an hour.
     end = end_of_day(time.time() + CLOCKS_DIFFER_SECONDS) if until is None else until
     return Selection(since=since, until=end, reach=reach, filters=filters or {})
+
+
+def require_filters(names: Iterable[str]) -> None:
+    """Raise `InvalidValue` for a filter that there is not."""
+    for name in names:
+        if name not in FILTERS:
+            raise InvalidValue(f"Usage cannot be narrowed by `{name}`. Known: {', '.join(FILTERS)}.")
 
 
 def require_reach(by: Sequence[Grouping], selection: Selection) -> None:

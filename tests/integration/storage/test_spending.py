@@ -73,7 +73,7 @@ async def test_what_one_owner_spent_is_found_by_the_owners_index(workspace: Work
     async with workspace.database.reading() as connection:
         for statement, parameters in statements:
             rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            plans.append(str([row[3] for row in rows]))
+            plans.append(str([tuple(row) for row in rows]))
     assert len(plans) == len(SUBJECTS)
     assert all("_id=?" in plan for plan in plans[1:]), plans
 
