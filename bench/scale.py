@@ -26,7 +26,7 @@ from bench.subjects import CONFIG, ROOT, Subject, aqueduct
 
 PREFIX = "/api/admin"
 LISTS = ("/organisations", "/teams", "/users", "/memberships", "/api_tokens", "/budgets", "/limits", "/audit")
-SUMS = ("day", "model", "team", "user", "hour")
+SUMS = ("day", "model", "team", "user", "token", "hour", "user&top=100", "token&top=100&rank_by=cost")
 REPEATS = 5
 BLOCK_BYTES = 262_144
 

@@ -98,36 +98,39 @@ def read_etag(if_match: str | None) -> int | None:
     return int(match[1])
 
 
+@dataclass(frozen=True)
+class DeskOpening:
+    """Opens a desk behind the scope of a kind of object; without a kind for what everybody does for himself."""
+
+    kind: Kind | None
+    action: Action = Action.UPDATE
+
+    async def __call__(self, request: Request, response: Response) -> Desk:
+        """Open a desk for whoever asks."""
+        actor: Actor = request.scope[ACTOR]
+        self.require_scope(actor)
+        return Desk(request.app.state.registry, actor.unscoped if self.kind is None else actor, response)
+
+    def require_scope(self, actor: Actor) -> None:
+        """Raise `PermissionDenied` unless the actor's API token opens this kind of object."""
+        if self.kind is not None and not is_in_scope(actor, self.action, self.kind):
+            access = "read" if self.action is Action.READ else "write"
+            raise PermissionDenied(f"This takes an API token with the scope `{self.kind}:{access}`.")
+
+
 def reads(kind: Kind) -> Dependency:
     """Return a desk for who may read this kind of object, as far as his API token's scopes go."""
-    return desk_for(kind, Action.READ)
-
-
-def for_oneself() -> Dependency:
-    """Return a desk for what everybody does for himself: the token's scopes do not matter, only whose it is."""
-
-    async def open_desk(request: Request, response: Response) -> Desk:
-        actor: Actor = request.scope[ACTOR]
-        return Desk(request.app.state.registry, actor.unscoped, response)
-
-    found: Dependency = Depends(open_desk)
+    found: Dependency = Depends(DeskOpening(kind, Action.READ))
     return found
 
 
 def writes(kind: Kind) -> Dependency:
     """Return a desk for who may change this kind of object, as far as his API token's scopes go."""
-    return desk_for(kind, Action.UPDATE)
+    found: Dependency = Depends(DeskOpening(kind))
+    return found
 
 
-def desk_for(kind: Kind, action: Action) -> Dependency:
-    """Return a desk behind a scope."""
-    access = "read" if action is Action.READ else "write"
-
-    async def open_desk(request: Request, response: Response) -> Desk:
-        actor: Actor = request.scope[ACTOR]
-        if not is_in_scope(actor, action, kind):
-            raise PermissionDenied(f"This takes an API token with the scope `{kind}:{access}`.")
-        return Desk(request.app.state.registry, actor, response)
-
-    found: Dependency = Depends(open_desk)
+def for_oneself() -> Dependency:
+    """Return a desk for what everybody does for himself: the token's scopes do not matter, only whose it is."""
+    found: Dependency = Depends(DeskOpening(None))
     return found

@@ -9,8 +9,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from typing_extensions import override
 
-from aqueduct.admin_api.door import API_TOKEN_ID
+from aqueduct.admin_api.desk import DeskOpening
+from aqueduct.admin_api.door import ACTOR, API_TOKEN_ID
 from aqueduct.control.idempotency import Idempotency
+from aqueduct.domain.actor import Actor
 from aqueduct.errors import InvalidRequest, UnsupportedMediaType
 from aqueduct.storage.idempotency import KeptAnswer, Key
 
@@ -46,6 +48,7 @@ class AdminRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Any]:
         handle = super().get_route_handler()
         media_type = CSV_TYPE if self.path.endswith("/bulk") else JSON_TYPE
+        openings = [found.call for found in self.dependant.dependencies if isinstance(found.call, DeskOpening)]
 
         async def handle_once(request: Request) -> Response:
             # Read here, since the framework would take what is wrong with a body for a body that is no JSON.
@@ -55,6 +58,9 @@ class AdminRoute(APIRoute):
             name = request.headers.get(IDEMPOTENCY_KEY)
             if request.method != "POST" or name is None:
                 return await handle(request)
+            for opening in openings:
+                # An answer that is given again does not come from the endpoint, which would ask for the scope.
+                opening.require_scope(request.scope[ACTOR])
             return await answer_once(request, read_key(request, name), fingerprint(request, body), handle)
 
         return handle_once
@@ -68,7 +74,8 @@ def new_router(name: str) -> APIRouter:
 async def answer_once(request: Request, key: Key, print_of_it: bytes, handle: Handler) -> Response:
     """Answer a request, or give the answer that was given to it before; a refusal leaves the key free."""
     idempotency: Idempotency = request.app.state.idempotency
-    kept = await idempotency.begin(key, print_of_it)
+    actor: Actor = request.scope[ACTOR]
+    kept = await idempotency.begin(key, print_of_it, actor.authority)
     if kept is not None:
         return Response(kept.body, kept.status or 200, {**(kept.headers or {}), REPLAYED: "true"})
     is_kept = False
@@ -78,7 +85,13 @@ async def answer_once(request: Request, key: Key, print_of_it: bytes, handle: Ha
             body = bytes(response.body)
             headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
             stored = without_values(body)
-            answer = KeptAnswer(fingerprint=print_of_it, status=response.status_code, headers=headers, body=stored)
+            answer = KeptAnswer(
+                fingerprint=print_of_it,
+                status=response.status_code,
+                headers=headers,
+                body=stored,
+                authority=actor.authority,
+            )
             await idempotency.finish(key, answer, None if stored == body else body)
             is_kept = True
         return response

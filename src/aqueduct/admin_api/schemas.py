@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from aqueduct.domain.capture import DEFAULT_MAX_BYTES, MAX_BYTES, MAX_RETENTION_DAYS, CapturePolicy
+from aqueduct.domain.identity import Rank
 from aqueduct.domain.redaction import MAX_PATTERNS
 from aqueduct.domain.subject import SubjectType
 from aqueduct.storage.pages import MAX_SIZE, Listing
@@ -46,6 +47,15 @@ def as_datetime(at: object) -> object:
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ShownInstant = Annotated[datetime, BeforeValidator(as_datetime)]
 """An instant as it is shown: UTC, as RFC 3339 writes it."""
+
+
+def as_word(rank: object) -> object:
+    """Return a rank as it is shown."""
+    return rank.name.lower() if isinstance(rank, Rank) else rank
+
+
+ShownRank = Annotated[Literal["team_admin", "organisation_admin", "admin"], BeforeValidator(as_word)]
+"""How high somebody stands."""
 
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(require_printable)]
 """A name, an id, or either."""

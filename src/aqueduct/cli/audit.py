@@ -8,9 +8,9 @@ import msgspec
 import typer
 
 from aqueduct.cli.options import AsJson
-from aqueduct.cli.printing import show_instant, show_list
+from aqueduct.cli.printing import print_json, show_instant, show_list
 from aqueduct.cli.session import in_workspace
-from aqueduct.control.audit import AuditLog
+from aqueduct.control.audit import AuditLog, written
 from aqueduct.control.periods import parse_start
 from aqueduct.control.workspace import Workspace
 from aqueduct.domain.actor import SYSTEM
@@ -34,6 +34,9 @@ def show_newest(
     filters = {} if about is None else {"object_id": about}
     listing = Listing(filters=filters, sort="-happened_at", size=count)
     page = in_workspace(lambda workspace: AuditLog(workspace.registry).page(SYSTEM, listing))
+    if as_json:
+        print_json([written(entry) for entry in page.items])
+        return
     columns = {
         "When": lambda each: show_instant(each.happened_at),
         "Who": lambda each: each.actor_name,
@@ -42,7 +45,7 @@ def show_newest(
         "What": lambda each: each.object_type,
         "Which": lambda each: each.object_id,
     }
-    show_list(page.items, columns, as_json=as_json)
+    show_list(page.items, columns, as_json=False)
 
 
 @commands.command("export")
@@ -57,6 +60,6 @@ def export(
     async def run(workspace: Workspace) -> None:
         listing = Listing(filters=filters, sort="happened_at", size=1000, since=start)
         async for entry in AuditLog(workspace.registry).export(SYSTEM, listing):
-            sys.stdout.write(msgspec.json.encode(entry).decode() + "\n")
+            sys.stdout.write(msgspec.json.encode(written(entry)).decode() + "\n")
 
     in_workspace(run)

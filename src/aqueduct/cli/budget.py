@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from aqueduct.cli.filters import Names, SubjectFilters, naming, read_list
 from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
 from aqueduct.cli.options import AsJson, SubjectOptions, parse_list, spread
 from aqueduct.cli.printing import show_list
@@ -13,7 +14,7 @@ from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.allowances import Budgets, NewBudget, parse_budget
 from aqueduct.control.workspace import Workspace
 from aqueduct.domain.actor import SYSTEM
-from aqueduct.domain.budget import SpentBudget
+from aqueduct.domain.budget import Period, SpentBudget
 from aqueduct.errors import InvalidValue
 
 commands = typer.Typer(help="Budgets: how much money may be spent in a period.", no_args_is_help=True)
@@ -55,14 +56,33 @@ def create(wanted: BudgetOptions) -> None:
     print(made.id)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BudgetFilters(SubjectFilters):
+    """Which budgets are listed."""
+
+    period: Annotated[Period | None, typer.Option(help="Only those of this period.")] = None
+    currency: Annotated[str | None, typer.Option(help="Only those in this currency.")] = None
+    hard: Annotated[bool | None, typer.Option("--hard/--soft", help="Only those that refuse, or only tell.")] = None
+    as_json: AsJson = False
+
+    async def read(self, workspace: Workspace) -> tuple[list[SpentBudget], Names]:
+        """Read the budgets with what was spent of them."""
+        own = {"period": self.period and self.period.value, "currency": self.currency, "is_hard": self.hard}
+        filters = {name: value for name, value in own.items() if value is not None}
+        found, names = await read_list(workspace, Budgets, await self.columns(workspace) | filters)
+        return await Budgets(workspace.registry).with_spending(found), names
+
+
 @commands.command("list")
-def list_all(as_json: AsJson = False) -> None:
-    """Show every budget."""
-    found = in_workspace(_everything)
+@spread
+def list_all(wanted: BudgetFilters) -> None:
+    """Show the budgets, with what was spent of them."""
+    found, names = in_workspace(wanted.read)
+    named = naming(names)
     columns = {
         "Id": lambda each: each.id,
         "Of": lambda each: each.subject_type,
-        "Which": lambda each: each.subject_id,
+        "Which": lambda each: named(each.subject_id),
         "Amount": lambda each: f"{each.amount.normalize():f} {each.currency}",
         "Spent": lambda each: f"{each.spent.normalize():f}",
         "Period": lambda each: each.period,
@@ -70,12 +90,7 @@ def list_all(as_json: AsJson = False) -> None:
         "When used up": lambda each: "refuses" if each.is_hard else "tells",
         "Alerts": lambda each: [f"{threshold} %" for threshold in each.alert_thresholds],
     }
-    show_list(found, columns, as_json=as_json)
-
-
-async def _everything(workspace: Workspace) -> list[SpentBudget]:
-    budgets = Budgets(workspace.registry)
-    return await budgets.with_spending(await budgets.everything(SYSTEM))
+    show_list(found, columns, as_json=wanted.as_json)
 
 
 commands.command("show")(show_one(Budgets, "ID"))

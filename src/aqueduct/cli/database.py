@@ -1,12 +1,20 @@
 """`aqueduct database`: moving, backing up and restoring what the gateway keeps."""
 
+import asyncio
+import getpass
+import os
 from pathlib import Path
+from socket import gethostname
 from typing import Annotated
 
+import msgspec
 import typer
 
-from aqueduct.cli.session import in_workspace, note
+from aqueduct.cli.session import in_workspace, note, settings_for
 from aqueduct.control import databases
+from aqueduct.control.workspace import prepared_workspace
+from aqueduct.domain.actor import SYSTEM, Actor
+from aqueduct.storage.directory import DataDirectory
 
 commands = typer.Typer(help="Move, back up and restore the database.", no_args_is_help=True)
 
@@ -37,8 +45,32 @@ def restore(
     file: Annotated[Path, typer.Argument(help="A file that `backup` wrote.")],
     replace: Replace = False,
 ) -> None:
-    """Put back what a backup holds, into either engine."""
-    show_counts(in_workspace(lambda workspace: databases.restore(workspace, file, show_progress, replaces=replace)))
+    """Put back what a backup holds, into either engine; a data directory that is not there yet is made."""
+    settings = settings_for()
+    databases.require_backup(file)
+
+    async def run() -> tuple[dict[str, int], set[str]]:
+        async with prepared_workspace(settings) as workspace:
+            counts = await databases.restore(workspace, whoever_types(), file, show_progress, replaces=replace)
+            return counts, await databases.unusable_keys(workspace)
+
+    counts, unknown = asyncio.run(run())
+    show_counts(counts)
+    if unknown:
+        keys = DataDirectory(settings.data_dir).keys
+        note(
+            f"API tokens of the backup are hashed with keys that are not here ({', '.join(sorted(unknown))}): "
+            f"put the keys.json that belongs to it at {keys}, or they will not work."
+        )
+
+
+def whoever_types() -> Actor:
+    """Return the command line with the names of the person and the machine: a restore replaces others' work."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        user = f"user {os.getuid()}"
+    return msgspec.structs.replace(SYSTEM, name=f"command line, {user}", address=gethostname())
 
 
 def show_progress(table: str, rows: int) -> None:

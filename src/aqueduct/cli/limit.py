@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from aqueduct.cli.filters import Names, SubjectFilters, naming, read_list
 from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
 from aqueduct.cli.options import AsJson, LimitOptions, SubjectOptions, one_of, parse_multipliers, spread
 from aqueduct.cli.printing import show_list
@@ -12,6 +13,7 @@ from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.allowances import Limits
 from aqueduct.control.workspace import Workspace
 from aqueduct.domain.actor import SYSTEM
+from aqueduct.domain.limit import Dimension, Limit
 from aqueduct.domain.subject import SubjectType
 from aqueduct.errors import InvalidValue
 
@@ -56,20 +58,37 @@ def create(wanted: NewLimits) -> None:
         print(limit_id)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LimitFilters(SubjectFilters):
+    """Which limits are listed."""
+
+    dimension: Annotated[Dimension | None, typer.Option(help="Only those of this dimension.")] = None
+    as_json: AsJson = False
+
+
 @commands.command("list")
-def list_all(as_json: AsJson = False) -> None:
-    """Show every limit."""
-    found = in_workspace(lambda workspace: Limits(workspace.registry).everything(SYSTEM))
+@spread
+def list_all(wanted: LimitFilters) -> None:
+    """Show the limits."""
+
+    async def read(workspace: Workspace) -> tuple[list[Limit], Names]:
+        filters = await wanted.columns(workspace)
+        if wanted.dimension is not None:
+            filters["dimension"] = wanted.dimension.value
+        return await read_list(workspace, Limits, filters)
+
+    found, names = in_workspace(read)
+    named = naming(names)
     columns = {
         "Id": lambda each: each.id,
         "Of": lambda each: each.subject_type,
-        "Which": lambda each: each.subject_id,
+        "Which": lambda each: named(each.subject_id),
         "What": lambda each: each.dimension,
         "Amount": lambda each: f"{each.amount:,}",
         "Models": lambda each: each.model_pattern or "all",
         "Multipliers": lambda each: [f"{model}={times:g}" for model, times in each.multipliers.items()],
     }
-    show_list(found, columns, as_json=as_json)
+    show_list(found, columns, as_json=wanted.as_json)
 
 
 commands.command("show")(show_one(Limits, "ID"))

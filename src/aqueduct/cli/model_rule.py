@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+from aqueduct.cli.filters import Names, SubjectFilters, naming, read_list
 from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
 from aqueduct.cli.options import AsJson, SubjectOptions, parse_list, spread
 from aqueduct.cli.printing import show_list
 from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.allowances import ModelRules, NewModelRule
+from aqueduct.control.workspace import Workspace
 from aqueduct.domain.actor import SYSTEM
+from aqueduct.domain.model_rules import ModelRule
 
 commands = typer.Typer(help="Model rules: which models may be used, by whom.", no_args_is_help=True)
 
@@ -43,19 +46,32 @@ def create(wanted: RuleOptions) -> None:
     print(made.id)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RuleFilters(SubjectFilters):
+    """Which rules are listed."""
+
+    as_json: AsJson = False
+
+
 @commands.command("list")
-def list_all(as_json: AsJson = False) -> None:
-    """Show every rule."""
-    found = in_workspace(lambda workspace: ModelRules(workspace.registry).everything(SYSTEM))
+@spread
+def list_all(wanted: RuleFilters) -> None:
+    """Show the rules."""
+
+    async def read(workspace: Workspace) -> tuple[list[ModelRule], Names]:
+        return await read_list(workspace, ModelRules, await wanted.columns(workspace))
+
+    found, names = in_workspace(read)
+    named = naming(names)
     columns = {
         "Id": lambda each: each.id,
         "Of": lambda each: each.subject_type,
-        "Which": lambda each: each.subject_id,
+        "Which": lambda each: named(each.subject_id),
         "Allowed": lambda each: "all" if each.allow is None else each.allow,
         "Denied": lambda each: each.deny,
         "Inherits": lambda each: each.inherits,
     }
-    show_list(found, columns, as_json=as_json)
+    show_list(found, columns, as_json=wanted.as_json)
 
 
 commands.command("show")(show_one(ModelRules, "ID"))

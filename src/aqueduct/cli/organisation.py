@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from aqueduct.cli.filters import Deleted, Search, list_of
 from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
 from aqueduct.cli.options import CAPTURE_HELP, AsJson
 from aqueduct.cli.printing import show_instant, show_list
@@ -32,9 +33,9 @@ def create(name: Named, max_tokens_per_user: Quota = None) -> None:
 
 
 @commands.command("list")
-def list_all(as_json: AsJson = False) -> None:
-    """Show every organisation."""
-    found = in_workspace(lambda workspace: Organisations(workspace.registry).everything(SYSTEM))
+def list_all(search: Search = None, deleted: Deleted = False, as_json: AsJson = False) -> None:
+    """Show the organisations."""
+    found, _ = list_of(Organisations, {}, search, with_ended=deleted)
     columns = {
         "Name": lambda each: each.name,
         "Id": lambda each: each.id,
@@ -42,6 +43,7 @@ def list_all(as_json: AsJson = False) -> None:
         "Terms": lambda each: each.requires_terms,
         "Captured": lambda each: None if each.capture is None else each.capture.is_on,
         "Created": lambda each: show_instant(each.created_at),
+        "Deleted": lambda each: show_instant(each.deleted_at, ""),
     }
     show_list(found, columns, as_json=as_json)
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from aqueduct.cli.filters import Deleted, OfOrganisation, OfTeam, Search, list_of, naming
 from aqueduct.cli.objects import show_one
 from aqueduct.cli.options import AsJson
 from aqueduct.cli.printing import show_instant, show_list
@@ -24,15 +25,24 @@ def create(name: Named, team: Annotated[str, typer.Option(help="The team's name 
 
 
 @commands.command("list")
-def list_all(as_json: AsJson = False) -> None:
-    """Show every service account."""
-    found = in_workspace(lambda workspace: ServiceAccounts(workspace.registry).everything(SYSTEM))
+def list_all(
+    organisation: OfOrganisation = None,
+    team: OfTeam = None,
+    search: Search = None,
+    deleted: Deleted = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the service accounts."""
+    owners = {"organisation_id": organisation, "team_id": team}
+    found, names = list_of(ServiceAccounts, owners, search, with_ended=deleted)
+    named = naming(names)
     columns = {
         "Name": lambda each: each.name,
         "Id": lambda each: each.id,
-        "Team": lambda each: each.team_id,
-        "Organisation": lambda each: each.organisation_id,
+        "Team": lambda each: named(each.team_id),
+        "Organisation": lambda each: named(each.organisation_id),
         "Created": lambda each: show_instant(each.created_at),
+        "Deleted": lambda each: show_instant(each.deleted_at, ""),
     }
     show_list(found, columns, as_json=as_json)
 

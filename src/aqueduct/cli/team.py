@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from aqueduct.cli.filters import Deleted, OfOrganisation, Search, list_of, naming
 from aqueduct.cli.objects import show_one
 from aqueduct.cli.options import AsJson, WithinOrganisation
 from aqueduct.cli.printing import show_instant, show_list
@@ -29,14 +30,18 @@ def create(name: Named, organisation: WithinOrganisation = None) -> None:
 
 
 @commands.command("list")
-def list_all(as_json: AsJson = False) -> None:
-    """Show every team."""
-    found = in_workspace(lambda workspace: Teams(workspace.registry).everything(SYSTEM))
+def list_all(
+    organisation: OfOrganisation = None, search: Search = None, deleted: Deleted = False, as_json: AsJson = False
+) -> None:
+    """Show the teams."""
+    found, names = list_of(Teams, {"organisation_id": organisation}, search, with_ended=deleted)
+    named = naming(names)
     columns = {
         "Name": lambda each: each.name,
         "Id": lambda each: each.id,
-        "Organisation": lambda each: each.organisation_id,
+        "Organisation": lambda each: named(each.organisation_id),
         "Created": lambda each: show_instant(each.created_at),
+        "Deleted": lambda each: show_instant(each.deleted_at, ""),
     }
     show_list(found, columns, as_json=as_json)
 

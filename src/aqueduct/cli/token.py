@@ -1,6 +1,7 @@
 """`aqueduct token`: make, list, change, renew and revoke API tokens."""
 
 import csv
+import enum
 import sys
 import time
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from aqueduct.cli.filters import OfOrganisation, OfTeam, OfUser, Search, list_of, naming
 from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
 from aqueduct.cli.options import CAPTURE_HELP, AsJson, LimitOptions, budgets_of, parse_list, spread
 from aqueduct.cli.printing import show_instant, show_list
@@ -78,22 +80,52 @@ def create(options: TokenOptions) -> None:
     print_value(created, "Created")
 
 
+class TokenState(enum.StrEnum):
+    """Whether a token opens the door."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenFilters:
+    """Which tokens are listed."""
+
+    organisation: OfOrganisation = None
+    team: OfTeam = None
+    user: OfUser = None
+    service_account: Annotated[str | None, typer.Option(help="Only those of this service account.")] = None
+    status: Annotated[TokenState | None, typer.Option(help="Only those in this state.")] = None
+    search: Search = None
+    as_json: AsJson = False
+
+
 @commands.command("list")
-def list_all(as_json: AsJson = False) -> None:
-    """Show every token; never a value."""
-    api_tokens = in_workspace(lambda workspace: workspace.api_tokens.list(SYSTEM))
-    now = time.time()
+@spread
+def list_all(wanted: TokenFilters) -> None:
+    """Show the tokens; never a value."""
+    owners = {
+        "organisation_id": wanted.organisation,
+        "team_id": wanted.team,
+        "user_id": wanted.user,
+        "service_account_id": wanted.service_account,
+    }
+    found, names = list_of(ApiTokens, owners, wanted.search, with_ended=True)
+    named, now = naming(names), time.time()
     columns = {
         "Name": lambda each: each.name,
         "Id": lambda each: each.id,
         "Value": lambda each: each.hint,
-        "Owner": lambda each: each.user_id or each.service_account_id,
+        "Owner": lambda each: named(each.user_id or each.service_account_id),
+        "Team": lambda each: named(each.team_id),
         "Models": lambda each: "all" if each.allowed_models is None else each.allowed_models,
         "Created": lambda each: show_instant(each.created_at),
         "Expires": lambda each: show_instant(each.expires_at),
         "State": lambda each: state(each, now),
     }
-    show_list(api_tokens, columns, as_json=as_json)
+    api_tokens = [each for each in found if wanted.status in (None, state(each, now))]
+    show_list(api_tokens, columns, as_json=wanted.as_json)
 
 
 commands.command("show")(show_one(ApiTokens))
@@ -174,8 +206,8 @@ def print_value(created: CreatedToken, done: str) -> None:
     note(f"{done} `{created.api_token.name}` ({created.api_token.id}). The value is shown only now: keep it safe.")
 
 
-def state(api_token: ApiToken, now: float) -> str:
+def state(api_token: ApiToken, now: float) -> TokenState:
     """Say whether the token opens the door."""
     if api_token.revoked_at is not None:
-        return "revoked"
-    return "active" if api_token.is_usable(now) else "expired"
+        return TokenState.REVOKED
+    return TokenState.ACTIVE if api_token.is_usable(now) else TokenState.EXPIRED

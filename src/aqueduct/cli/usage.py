@@ -3,7 +3,7 @@
 import enum
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -14,9 +14,11 @@ from aqueduct.cli.printing import printable
 from aqueduct.cli.session import in_workspace, show
 from aqueduct.control import usage, usage_export
 from aqueduct.control.periods import parse_start
-from aqueduct.control.usage import Selection, UsageSummary
+from aqueduct.control.references import resolve
+from aqueduct.control.usage import COLUMNS, Selection, UsageSummary
 from aqueduct.control.usage_export import LineFormat
 from aqueduct.control.workspace import Workspace
+from aqueduct.domain.actor import SYSTEM
 from aqueduct.domain.money import written
 from aqueduct.errors import InvalidValue
 
@@ -26,8 +28,10 @@ Since = Annotated[str, typer.Option(help="From when on: 7d (before now), 12h or 
 Until = Annotated[str | None, typer.Option(help="Until when, written in the same ways; now, if left out.")]
 Only = Annotated[
     list[str] | None,
-    typer.Option(help="Only what has a value, such as model=gpt-4.1 or team_id=ID; may be given several times."),
+    typer.Option(help="Only what has a value, such as model=gpt-4.1 or team=NAME; may be given several times."),
 ]
+SHORT: dict[str, str] = {name: column for name, column in COLUMNS.items() if name not in ("hour", "day")}
+"""What a filter may be called: as the grouping is."""
 SHOWN_UNITS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
 
 
@@ -65,11 +69,12 @@ def summarise(
     """Show usage and cost, summed; times are in UTC, and hours are whole."""
     if context.invoked_subcommand is not None:
         return
-    selection = select(since, until, only)
-    groupings = usage.parse_groupings(by, selection.filters)
+    filters = parse_filters(only)
+    groupings = usage.parse_groupings(by, filters)
 
     async def run(workspace: Workspace) -> None:
         database = workspace.database
+        selection = select(since, until, await resolve(workspace.registry, SYSTEM, filters))
         if as_format is TableFormat.TABLE:
             summaries = usage.summarise_selection(database, selection, groupings)
             show(as_table([each async for each in summaries], groupings))
@@ -87,9 +92,10 @@ def export(
     as_format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.JSON,
 ) -> None:
     """Print the raw records, a request each, with their attempts (CSV has only their number)."""
-    selection = select(since, until, only)
+    filters = parse_filters(only)
 
     async def run(workspace: Workspace) -> None:
+        selection = select(since, until, await resolve(workspace.registry, SYSTEM, filters))
         form = LineFormat.CSV if as_format is ExportFormat.CSV else LineFormat.JSONL
         chunks = usage_export.export_records(workspace.database, selection, form, "\n")
         await write(as_list(chunks) if as_format is ExportFormat.JSON else chunks)
@@ -97,15 +103,21 @@ def export(
     in_workspace(run)
 
 
-def select(since: str, until: str | None, only: Sequence[str] | None) -> Selection:
-    """Read which usage is meant."""
-    now = time.time()
+def parse_filters(only: Sequence[str] | None) -> dict[str, str]:
+    """Read which columns must have a value: `team=NAME` is short for `team_id=NAME`, and an id is a name too."""
     filters: dict[str, str] = {}
     for each in only or ():
         name, mark, value = each.partition("=")
         if not mark or not value:
-            raise InvalidValue(f"`{each}` narrows nothing. Write it as team_id=ID.")
-        filters[name.strip()] = value
+            raise InvalidValue(f"`{each}` narrows nothing. Write it as team=NAME.")
+        filters[SHORT.get(name.strip(), name.strip())] = value
+    usage.require_filters(filters)
+    return filters
+
+
+def select(since: str, until: str | None, filters: Mapping[str, str]) -> Selection:
+    """Read which usage is meant."""
+    now = time.time()
     end = None if until is None else parse_start(until, now)
     return usage.select(since=parse_start(since, now), until=end, filters=filters)
 

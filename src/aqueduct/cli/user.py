@@ -1,18 +1,23 @@
 """`aqueduct user`: people."""
 
+import enum
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
+from aqueduct.cli.filters import Names, OfOrganisation, OfTeam, Search, columns_of, naming, read_list
 from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
 from aqueduct.cli.options import AsJson, WithinOrganisation, spread
 from aqueduct.cli.printing import show_list
 from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.bulk import create_users
+from aqueduct.control.teams import Memberships
 from aqueduct.control.users import NewUser, Users
+from aqueduct.control.workspace import Workspace
 from aqueduct.domain.actor import SYSTEM
-from aqueduct.domain.identity import Role
+from aqueduct.domain.identity import Role, User
+from aqueduct.storage.pages import MAX_SIZE, Listing
 
 commands = typer.Typer(help="Users: people, each in one organisation.", no_args_is_help=True)
 
@@ -36,19 +41,64 @@ def create(
     print(made.id)
 
 
+class UserState(enum.StrEnum):
+    """How a user is."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserFilters:
+    """Which users are listed."""
+
+    organisation: OfOrganisation = None
+    team: OfTeam = None
+    email: Annotated[str | None, typer.Option(help="Only the one with this address.")] = None
+    role: Annotated[Role | None, typer.Option(help="Only those with this role.")] = None
+    status: Annotated[UserState | None, typer.Option(help="Only those in this state; all but deleted ones.")] = None
+    search: Search = None
+    as_json: AsJson = False
+
+    async def read(self, workspace: Workspace) -> tuple[list[User], Names]:
+        """Read the users."""
+        given = {"organisation_id": self.organisation, "team_id": self.team}
+        filters: dict[str, object] = dict(await columns_of(workspace, given))
+        if (team_id := filters.pop("team_id", None)) is not None:
+            members = await Memberships(workspace.registry).everything(
+                SYSTEM, Listing(filters={"team_id": team_id}, size=MAX_SIZE)
+            )
+            filters["id"] = [each.user_id for each in members]
+        own = {"email": self.email, "role": self.role and self.role.value}
+        filters |= {name: value for name, value in own.items() if value is not None}
+        is_gone = self.status is UserState.DELETED
+        found, names = await read_list(workspace, Users, filters, self.search, with_ended=is_gone)
+        return [each for each in found if self.status in (None, state(each))], names
+
+
 @commands.command("list")
-def list_all(as_json: AsJson = False) -> None:
-    """Show every user."""
-    found = in_workspace(lambda workspace: Users(workspace.registry).everything(SYSTEM))
+@spread
+def list_all(wanted: UserFilters) -> None:
+    """Show the users."""
+    found, names = in_workspace(wanted.read)
+    named = naming(names)
     columns = {
         "Name": lambda each: each.name,
         "Id": lambda each: each.id,
         "E-mail": lambda each: each.email,
         "Role": lambda each: each.role,
-        "Organisation": lambda each: each.organisation_id,
-        "State": lambda each: "active" if each.is_active else "inactive",
+        "Organisation": lambda each: named(each.organisation_id),
+        "State": state,
     }
-    show_list(found, columns, as_json=as_json)
+    show_list(found, columns, as_json=wanted.as_json)
+
+
+def state(user: User) -> UserState:
+    """Say whether a user's tokens may work."""
+    if user.deleted_at is not None:
+        return UserState.DELETED
+    return UserState.ACTIVE if user.is_active else UserState.INACTIVE
 
 
 commands.command("show")(show_one(Users))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from aqueduct.cli.filters import OfOrganisation, Search, list_of, naming
 from aqueduct.cli.objects import changes_of, show_one
 from aqueduct.cli.options import AsJson
 from aqueduct.cli.printing import show_instant, show_list
@@ -45,13 +46,14 @@ def create(
 
 
 @commands.command("list")
-def list_all(as_json: AsJson = False) -> None:
-    """Show every webhook; never a secret."""
-    found = in_workspace(lambda workspace: Webhooks(workspace.registry).everything(SYSTEM))
+def list_all(organisation: OfOrganisation = None, search: Search = None, as_json: AsJson = False) -> None:
+    """Show the webhooks; never a secret."""
+    found, names = list_of(Webhooks, {"organisation_id": organisation}, search)
+    named = naming(names)
     columns = {
         "Name": lambda each: each.name,
         "Id": lambda each: each.id,
-        "Organisation": lambda each: each.organisation_id or "all",
+        "Organisation": lambda each: named(each.organisation_id) or "all",
         "URL": lambda each: each.url,
         "Events": lambda each: each.events,
         "State": lambda each: "active" if each.is_active else "off",

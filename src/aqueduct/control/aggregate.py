@@ -128,7 +128,10 @@ class Aggregate(Generic[Item]):
 
     async def authorise(self, change: Change, action: Action, item: Item) -> None:
         """Raise unless the actor may; what he may not even see does not exist for him."""
-        resource = await self.resource(change.connection, item)
+        self.authorise_on(change, action, await self.resource(change.connection, item))
+
+    def authorise_on(self, change: Change, action: Action, resource: Resource) -> None:
+        """Raise unless the actor may, on an object of which it is known where it is."""
         if may(change.actor, action, resource):
             return
         if action is not Action.CREATE and not may(change.actor, Action.READ, resource):
@@ -152,11 +155,17 @@ class Aggregate(Generic[Item]):
             check_name(item.name, self.noun, self.prefix)
 
     async def end(self, change: Change, item: Item) -> None:
-        """Make it gone: its row stays only where usage may name it."""
+        """Make it gone: its row stays only where usage may name it.
+
+        Raises `Stale` where somebody has changed it since it was read, as a change does.
+        """
         if self.ended is None:
-            await self.records.remove(change.connection, item)
+            is_gone = await self.records.remove(change.connection, item, version=item.version)
         else:
-            await self.records.close(change.connection, self.ended, change.now, **self.key(item))
+            same = {**self.key(item), "version": item.version}
+            is_gone = await self.records.close(change.connection, self.ended, change.now, **same) == 1
+        if not is_gone:
+            raise Stale(self.stale)
 
     def key(self, item: Item) -> dict[str, Any]:
         """Return the columns that name the item."""

@@ -11,7 +11,8 @@ from typing_extensions import override
 
 from aqueduct.control.aggregate import Aggregate
 from aqueduct.control.capture_policies import check_policy, require_right
-from aqueduct.control.owners import NewApiToken, find_owners, require_quota
+from aqueduct.control.narrowing import narrowed
+from aqueduct.control.owners import NewApiToken, Owners, find_owners, require_quota
 from aqueduct.control.patterns import check_patterns
 from aqueduct.control.registry import Change, new_id
 from aqueduct.domain.actor import SYSTEM, Actor
@@ -68,8 +69,21 @@ class ApiTokens(Aggregate[ApiToken]):
     async def add_new(self, change: Change, wanted: NewApiToken) -> CreatedToken:
         """Add a token to a transaction."""
         value = new_value()
-        owners = await find_owners(self.registry, change, wanted)
-        made = ApiToken(
+        made = self.new(change, wanted, await find_owners(self.registry, change, wanted), value)
+        made = await self.sound(change, made, await self.resource(change.connection, made))
+        if made.user_id is not None:
+            await require_quota(change, made.user_id)
+        # The index would say so too, but end the whole transaction, and a bulk has more to say.
+        same = {"name": made.name, "user_id": made.user_id, "service_account_id": made.service_account_id}
+        if await self.records.count(change.connection, **same, revoked_at=None):
+            raise AlreadyExists(taken(made.name))
+        await api_tokens.add(change.connection, [(made, self.registry.keys.digest(value))])
+        await change.record("create", self.kind, None, made)
+        return CreatedToken(made, value)
+
+    def new(self, change: Change, wanted: NewApiToken, owners: Owners, value: str) -> ApiToken:
+        """Return a token as it is said to be; nothing is checked yet."""
+        return ApiToken(
             id=new_id(self.prefix),
             name=wanted.name,
             hint=hint(value),
@@ -85,21 +99,16 @@ class ApiTokens(Aggregate[ApiToken]):
             user_id=owners.user_id,
             service_account_id=owners.service_account_id,
         )
+
+    async def sound(self, change: Change, made: ApiToken, resource: Resource) -> ApiToken:
+        """Return a new token with the ranks of who narrowed it; raises unless it can be, and the actor may make it."""
         check_expiry(made.expires_at, change.now)
         await self.check(change.connection, made)
-        await self.authorise(change, Action.CREATE, made)
+        self.authorise_on(change, Action.CREATE, resource)
         require_own(change.actor, made)
         self.require_scopes(change, made)
         require_right(change, None, made.capture, organisation_id=made.organisation_id)
-        if made.user_id is not None:
-            await require_quota(change, made.user_id)
-        # The index would say so too, but end the whole transaction, and a bulk has more to say.
-        same = {"name": made.name, "user_id": made.user_id, "service_account_id": made.service_account_id}
-        if await self.records.count(change.connection, **same, revoked_at=None):
-            raise AlreadyExists(taken(made.name))
-        await api_tokens.add(change.connection, [(made, self.registry.keys.digest(value))])
-        await change.record("create", self.kind, None, made)
-        return CreatedToken(made, value)
+        return narrowed(change.actor, resource, None, made)
 
     async def list(self, actor: Actor) -> list[ApiToken]:
         """Return every token that the actor may see, the oldest first, revoked and expired ones too."""
@@ -128,19 +137,8 @@ class ApiTokens(Aggregate[ApiToken]):
 
     @override
     async def resource(self, connection: AsyncConnection, item: ApiToken) -> Resource:
-        rank = Rank.MEMBER
-        if item.user_id is not None and (owner := await USERS.find(connection, item.user_id)) is not None:
-            rank = RANK_OF_ROLE[owner.role]
-        if item.scopes:
-            # It may open more than the team that a team's admin leads.
-            rank = max(rank, Rank.ORGANISATION_ADMIN)
-        return Resource(
-            kind=self.kind,
-            organisation_id=item.organisation_id,
-            team_ids=frozenset() if item.team_id is None else frozenset({item.team_id}),
-            user_id=item.user_id,
-            rank=rank,
-        )
+        owner = None if item.user_id is None else await USERS.find(connection, item.user_id)
+        return resource_of(item, None if owner is None else owner.role)
 
     @override
     async def check(self, connection: AsyncConnection, item: ApiToken) -> None:
@@ -162,6 +160,9 @@ class ApiTokens(Aggregate[ApiToken]):
     async def replace(self, change: Change, before: ApiToken, after: ApiToken, version: int | None = None) -> ApiToken:
         self.require_scopes(change, after)
         require_right(change, before.capture, after.capture, organisation_id=before.organisation_id)
+        # First whether its values can be: what is compared next is then known to be networks.
+        await self.check(change.connection, after)
+        after = narrowed(change.actor, await self.resource(change.connection, before), before, after)
         if after.user_id is not None and after.is_usable(change.now) and not before.is_usable(change.now):
             # It was not counted when others were made, and comes back as one more.
             await require_quota(change, after.user_id)
@@ -197,6 +198,21 @@ class ApiTokens(Aggregate[ApiToken]):
                 raise Stale(self.stale)
             await change.record(action, self.kind, before, after)
         return CreatedToken(after, value)
+
+
+def resource_of(item: ApiToken, role: Role | None) -> Resource:
+    """Say where a token is whose user has this role, for permissions."""
+    rank = Rank.MEMBER if role is None else RANK_OF_ROLE[role]
+    if item.scopes:
+        # It may open more than the team that a team's admin leads.
+        rank = max(rank, Rank.ORGANISATION_ADMIN)
+    return Resource(
+        kind=Kind.API_TOKEN,
+        organisation_id=item.organisation_id,
+        team_ids=frozenset() if item.team_id is None else frozenset({item.team_id}),
+        user_id=item.user_id,
+        rank=rank,
+    )
 
 
 def require_own(actor: Actor, item: ApiToken) -> None:

@@ -1,16 +1,16 @@
 """Makes many users or tokens at once, from CSV: all of them, or none and a list of what is wrong in which line."""
 
+import asyncio
 import csv
 import io
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from aqueduct.control.api_tokens import ApiTokens, CreatedToken
-from aqueduct.control.organisations import Organisations
+from aqueduct.control.batches import TokenBatch, open_user_batch
 from aqueduct.control.owners import NewApiToken
 from aqueduct.control.periods import parse_expiry
 from aqueduct.control.registry import Change, Registry
-from aqueduct.control.teams import Memberships
 from aqueduct.control.users import NewUser, Users
 from aqueduct.domain.actor import Actor
 from aqueduct.domain.identity import Role, User
@@ -18,6 +18,7 @@ from aqueduct.errors import ControlError, InvalidValue
 
 MAX_ROWS = 10_000
 MAX_SHOWN = 20
+PAUSED_EVERY = 10
 LIST_SEPARATOR = ";"
 USER_COLUMNS = ("name", "email", "role", "teams")
 TOKEN_COLUMNS = ("name", "user", "service_account", "team", "expires", "models", "scopes", "networks")
@@ -39,38 +40,43 @@ class InvalidRows(InvalidValue):
 
 async def create_users(registry: Registry, actor: Actor, text: str, *, organisation: str | None = None) -> list[User]:
     """Make a user a row: `name`, and if wanted `email`, `role` and `teams` (ids or names, parted by `;`)."""
-    users, memberships = Users(registry), Memberships(registry)
     rows = list(read_rows(text, USER_COLUMNS))
-    async with registry.changing(actor, taken=users.taken) as change:
-        within = await Organisations(registry).require(change.connection, actor.unscoped, organisation)
+    async with registry.changing(actor, taken=Users(registry).taken) as change:
+        batch = await open_user_batch(registry, change, organisation)
+        await batch.read(column(rows, "name"), column(rows, "email"))
 
         async def create(row: Row) -> User:
             wanted = NewUser(name=row["name"], email=row.get("email") or None, role=read_role(row))
-            made = await users.add_new(change, wanted, within.id)
-            for team in split(row.get("teams")):
-                await memberships.add_new(change, team, made.id, organisation=within.id)
-            return made
+            return await batch.add(wanted, split(row.get("teams")))
 
-        return await create_each(rows, create)
+        made = await create_each(rows, create)
+        await batch.store()
+        return made
 
 
 async def create_api_tokens(registry: Registry, actor: Actor, text: str) -> list[CreatedToken]:
     """Make a token a row: `name`, and if wanted its owner, expiry, and lists parted by `;`; see `TOKEN_COLUMNS`."""
-    tokens = ApiTokens(registry)
     rows = list(read_rows(text, TOKEN_COLUMNS))
-    async with registry.changing(actor, taken=tokens.taken) as change:
+    async with registry.changing(actor, taken=ApiTokens(registry).taken) as change:
+        batch = TokenBatch(registry, change)
+        await batch.read(column(rows, "name"), column(rows, "user"))
 
         async def create(row: Row) -> CreatedToken:
-            return await tokens.add_new(change, read_token(row, change))
+            return await batch.add(read_token(row, change))
 
-        return await create_each(rows, create)
+        made = await create_each(rows, create)
+        await batch.store()
+        return made
 
 
 async def create_each(rows: Sequence[tuple[int, Row]], create: Callable[[Row], Awaitable[Made]]) -> list[Made]:
     """Make every row, and go on past the bad ones to name them all; raises `InvalidRows` where there is one."""
     made: list[Made] = []
     errors: list[tuple[int, str]] = []
-    for line, row in rows:
+    for number, (line, row) in enumerate(rows):
+        if number % PAUSED_EVERY == 0:
+            # Requests are served by the same event loop.
+            await asyncio.sleep(0)
         try:
             made.append(await create(row))
         except ControlError as error:
@@ -95,6 +101,11 @@ def read_rows(text: str, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
             yield reader.line_num, {name: value.strip() for name, value in row.items()}
     except csv.Error as error:
         raise InvalidRows([(reader.line_num, f"this is not CSV: {error}.")]) from None
+
+
+def column(rows: Sequence[tuple[int, Row]], name: str) -> set[str]:
+    """Return what the rows say in a column."""
+    return {value for _, row in rows if (value := row.get(name))}
 
 
 def read_role(row: Row) -> Role:

@@ -1,6 +1,8 @@
 """Answers a request that is sent twice under one key only once: the first answer is kept and given again.
 
-A key belongs to one API token. Only what succeeded is kept: a refusal has changed nothing, and may be asked again. The
+A key belongs to one API token. What was answered is given again only to somebody who may still do what he did: who has
+lost his role, a team or a scope meanwhile is refused, and learns nothing. Only what succeeded is kept: a refusal has
+changed nothing, and may be asked again. The
 values of new API tokens are kept in this process's memory alone and for minutes, never in the database; after that the
 answer is given again without them.
 """
@@ -8,9 +10,11 @@ answer is given again without them.
 import time
 from collections.abc import Callable
 
+import msgspec
 from sqlalchemy.exc import IntegrityError
 
-from aqueduct.errors import IdempotencyKeyReused, RequestInProgress
+from aqueduct.domain.actor import Authority
+from aqueduct.errors import IdempotencyKeyReused, NotAllowed, RequestInProgress
 from aqueduct.storage import idempotency
 from aqueduct.storage.database import Database
 from aqueduct.storage.idempotency import KeptAnswer, Key
@@ -30,10 +34,11 @@ class Idempotency:
         self._clock = clock
         self._secret_bodies: dict[Key, tuple[float, bytes]] = {}
 
-    async def begin(self, key: Key, fingerprint: bytes) -> KeptAnswer | None:
+    async def begin(self, key: Key, fingerprint: bytes, authority: Authority) -> KeptAnswer | None:
         """Take a key for a request, or return what was answered to the same one before.
 
-        Raises `IdempotencyKeyReused` for another request, `RequestInProgress` while the first is not answered.
+        Raises `IdempotencyKeyReused` for another request, `RequestInProgress` while the first is not answered, and
+        `NotAllowed` for whoever was more when he was answered than he is now.
         """
         now = self._clock()
         try:
@@ -49,6 +54,10 @@ class Idempotency:
             raise IdempotencyKeyReused("This idempotency key came with another request before. Use a new one.")
         if kept is None or kept.status is None:
             raise RequestInProgress("The first request with this idempotency key is still being answered.")
+        if kept.authority is not None and not authority.includes(kept.authority):
+            raise NotAllowed(
+                "You may no longer see what this request was answered with: your role or team has changed."
+            )
         return self._whole(key, kept)
 
     async def finish(self, key: Key, answer: KeptAnswer, secret_body: bytes | None = None) -> None:
@@ -69,8 +78,7 @@ class Idempotency:
         self._forget(self._clock())
         if key not in self._secret_bodies:
             return kept
-        body = self._secret_bodies[key][1]
-        return KeptAnswer(fingerprint=kept.fingerprint, status=kept.status, headers=kept.headers, body=body)
+        return msgspec.structs.replace(kept, body=self._secret_bodies[key][1])
 
     def _forget(self, now: float) -> None:
         oldest_first = list(self._secret_bodies.items())

@@ -9,7 +9,7 @@ from aqueduct.control.service_accounts import ServiceAccounts
 from aqueduct.control.teams import Teams
 from aqueduct.control.users import Users
 from aqueduct.domain.capture import CapturePolicy
-from aqueduct.domain.identity import User
+from aqueduct.domain.identity import Team, User
 from aqueduct.errors import InvalidValue
 from aqueduct.storage.aggregates import MEMBERSHIPS, ORGANISATIONS, USERS
 from aqueduct.storage.api_tokens import API_TOKENS
@@ -69,8 +69,13 @@ async def find_team(registry: Registry, change: Change, user: User, reference: s
     actor = change.actor.unscoped
     team = await Teams(registry).find(change.connection, actor, reference, organisation_id=user.organisation_id)
     if await MEMBERSHIPS.find(change.connection, team.id, user.id) is None:
-        raise InvalidValue(f"The user `{user.name}` is not in the team `{team.name}`.")
+        raise InvalidValue(not_in_team(user, team))
     return team.id
+
+
+def not_in_team(user: User, team: Team) -> str:
+    """Return what is said of a token for a team that its user is not in."""
+    return f"The user `{user.name}` is not in the team `{team.name}`."
 
 
 async def require_quota(change: Change, user_id: str) -> None:
@@ -85,4 +90,9 @@ async def require_quota(change: Change, user_id: str) -> None:
         return
     live = await API_TOKENS.select(change.connection, user_id=user_id, revoked_at=None)
     if sum(each.is_usable(change.now) for each in live) >= quota:
-        raise InvalidValue(f"The user `{user.name}` may have {quota} tokens, and has as many. Revoke one first.")
+        raise InvalidValue(over_quota(user, quota))
+
+
+def over_quota(user: User, quota: int) -> str:
+    """Return what is said of one token more than a user may have."""
+    return f"The user `{user.name}` may have {quota} tokens, and has as many. Revoke one first."

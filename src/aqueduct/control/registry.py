@@ -6,9 +6,10 @@ it, so that the gateways of this data directory see it with their next request.
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import msgspec
@@ -43,14 +44,21 @@ class Change:
         self, action: str, kind: Kind, before: msgspec.Struct | None, after: msgspec.Struct | None
     ) -> None:
         """Write into the audit log what became of one object."""
-        item = msgspec.to_builtins(after if after is not None else before)
-        self.concerned.update(
-            concerned_id(kind, msgspec.to_builtins(each)) for each in (before, after) if each is not None
-        )
+        await AUDIT_LOG.add(self.connection, self._entry(action, kind, before, after))
+
+    async def record_made(self, kind: Kind, items: Sequence[msgspec.Struct]) -> None:
+        """Write into the audit log that objects were made, an entry each."""
+        await AUDIT_LOG.add(self.connection, *(self._entry("create", kind, None, item) for item in items))
+
+    def _entry(
+        self, action: str, kind: Kind, before: msgspec.Struct | None, after: msgspec.Struct | None
+    ) -> AuditEntry:
+        was, becomes = (None if each is None else msgspec.to_builtins(each) for each in (before, after))
+        item: dict[str, Any] = (becomes if becomes is not None else was) or {}
+        self.concerned.update(concerned_id(kind, each) for each in (was, becomes) if each is not None)
         ids = [item["id"]] if "id" in item else [value for name, value in item.items() if name in KEYS]
-        entry = AuditEntry(
-            # Sorted like the instants, so that a list in the order of the ids is one in the order of what happened.
-            id=f"aud_{to_microseconds(self.now):015x}{secrets.token_hex(4)}",
+        return AuditEntry(
+            id=new_entry_id(self.now),
             happened_at=self.now,
             actor_kind=self.actor.kind,
             actor_id=self.actor.id,
@@ -60,10 +68,9 @@ class Change:
             object_type=kind.value,
             object_id="/".join(ids),
             organisation_id=item["id"] if kind is Kind.ORGANISATION else item.get("organisation_id"),
-            before=None if before is None else msgspec.to_builtins(before),
-            after=None if after is None else msgspec.to_builtins(after),
+            before=was,
+            after=becomes,
         )
-        await AUDIT_LOG.add(self.connection, entry)
 
 
 KEYS = ("team_id", "terms_id", "user_id")
@@ -78,6 +85,8 @@ class Registry:
     keys: KeyRing
     revision: Revision
     webhook_secrets: WebhookSecrets
+    webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Private networks that webhooks may lead to."""
     clock: Callable[[], float] = time.time
 
     def now(self) -> float:
@@ -166,3 +175,11 @@ def concerned_id(kind: Kind, item: Mapping[str, Any]) -> str:
 def new_id(prefix: str) -> str:
     """Return a fresh id; the prefix says what it is of."""
     return f"{prefix}_{secrets.token_hex(8)}"
+
+
+def new_entry_id(now: float) -> str:
+    """Return a fresh id of an entry in the audit log.
+
+    Sorted like the instants, so that a list in the order of the ids is one in the order of what happened.
+    """
+    return f"aud_{to_microseconds(now):015x}{secrets.token_hex(4)}"

@@ -44,7 +44,17 @@ class Users(Aggregate[User]):
 
     async def add_new(self, change: Change, wanted: NewUser, organisation_id: str) -> User:
         """Add a user to a transaction."""
-        made = User(
+        made = self.new(change, wanted, organisation_id)
+        for column, value in (("name", made.name), ("email", made.email)):
+            # The index would say so too, but end the whole transaction, and a bulk has more to say.
+            columns = {column: value, "organisation_id": organisation_id, "deleted_at": None}
+            if value is not None and value.isprintable() and await USERS.count(change.connection, **columns):
+                raise AlreadyExists(self.taken)
+        return await self.add(change, made)
+
+    def new(self, change: Change, wanted: NewUser, organisation_id: str) -> User:
+        """Return a user as he is said to be; nothing is checked yet."""
+        return User(
             id=new_id(self.prefix),
             organisation_id=organisation_id,
             name=wanted.name,
@@ -53,12 +63,6 @@ class Users(Aggregate[User]):
             max_api_tokens=wanted.max_api_tokens,
             created_at=change.now,
         )
-        for column, value in (("name", made.name), ("email", made.email)):
-            # The index would say so too, but end the whole transaction, and a bulk has more to say.
-            columns = {column: value, "organisation_id": organisation_id, "deleted_at": None}
-            if value is not None and value.isprintable() and await USERS.count(change.connection, **columns):
-                raise AlreadyExists(self.taken)
-        return await self.add(change, made)
 
     @property
     @override
@@ -68,13 +72,7 @@ class Users(Aggregate[User]):
     @override
     async def resource(self, connection: AsyncConnection, item: User) -> Resource:
         memberships = await MEMBERSHIPS.select(connection, user_id=item.id)
-        return Resource(
-            kind=self.kind,
-            organisation_id=item.organisation_id,
-            team_ids=frozenset(each.team_id for each in memberships),
-            user_id=item.id,
-            rank=RANK_OF_ROLE[item.role],
-        )
+        return resource_of(item, frozenset(each.team_id for each in memberships))
 
     @override
     async def check(self, connection: AsyncConnection, item: User) -> None:
@@ -90,6 +88,17 @@ class Users(Aggregate[User]):
         for records in (MEMBERSHIPS, MODEL_RULES, LIMITS, BUDGETS):
             await records.remove_where(change.connection, user_id=item.id)
         await super().end(change, item)
+
+
+def resource_of(user: User, team_ids: frozenset[str]) -> Resource:
+    """Say where a user is who is in these teams, for permissions."""
+    return Resource(
+        kind=Kind.USER,
+        organisation_id=user.organisation_id,
+        team_ids=team_ids,
+        user_id=user.id,
+        rank=RANK_OF_ROLE[user.role],
+    )
 
 
 def is_address(text: str) -> bool:

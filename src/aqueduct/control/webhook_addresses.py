@@ -47,27 +47,41 @@ def parse_url(url: str) -> tuple[Origin, str]:
     return Origin(parts.scheme, parts.hostname, port or PORTS[parts.scheme]), f"{parts.path or '/'}{query}"
 
 
+Networks = Sequence[IPv4Network | IPv6Network]
+
+
+def require_allowed(origin: Origin, networks: Networks) -> None:
+    """Raise `Forbidden` for an address that is written out, and is neither public nor in one of the networks.
+
+    What a name leads to is only known when a message is sent.
+    """
+    try:
+        address = ip_address(origin.host)
+    except ValueError:
+        return
+    require_reachable(address, networks)
+
+
+def require_reachable(address: IPv4Address | IPv6Address, networks: Networks) -> None:
+    """Raise `Forbidden` unless an address is public, or in one of the networks."""
+    plain = unmapped(address)
+    if not (is_public(plain) or any(plain in network for network in networks)):
+        raise Forbidden(f"The webhook leads to an address that is not public. {FIX}")
+
+
 class WebhookAddresses:
     """Decides whether a message may go to an origin; behind a proxy that is the proxy's to decide for names."""
 
-    def __init__(self, networks: Sequence[IPv4Network | IPv6Network], options: TransportOptions) -> None:
+    def __init__(self, networks: Networks, options: TransportOptions) -> None:
         self._networks = tuple(networks)
         self._connector = Connector(options)
-
-    def check_host(self, origin: Origin) -> None:
-        """Raise `Forbidden` for an address that is written out; names are only known when a message is sent."""
-        try:
-            address = ip_address(origin.host)
-        except ValueError:
-            return
-        self._check(address)
 
     async def settle(self, origin: Origin) -> Origin:
         """Return the origin with the addresses to connect to, looked up once, so that what is checked is what is used.
 
         Raises `Forbidden` unless every address may be reached, `OSError` where there is none.
         """
-        self.check_host(origin)
+        require_allowed(origin, self._networks)
         if self._connector.proxy(origin) is not None:
             return origin
         async with asyncio.timeout(RESOLUTION_SECONDS):
@@ -75,13 +89,8 @@ class WebhookAddresses:
             found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
         addresses = tuple(str(address[0]) for _, _, _, _, address in found)
         for address in addresses:
-            self._check(ip_address(address.partition("%")[0]))
+            require_reachable(ip_address(address.partition("%")[0]), self._networks)
         return msgspec.structs.replace(origin, addresses=addresses)
-
-    def _check(self, address: IPv4Address | IPv6Address) -> None:
-        plain = unmapped(address)
-        if not (is_public(plain) or any(plain in network for network in self._networks)):
-            raise Forbidden(f"The webhook leads to an address that is not public. {FIX}")
 
 
 def unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -13,7 +13,7 @@ from typing_extensions import override
 from aqueduct.control.aggregate import Aggregate
 from aqueduct.control.organisations import Organisations
 from aqueduct.control.registry import Change, new_id
-from aqueduct.control.webhook_addresses import parse_url
+from aqueduct.control.webhook_addresses import parse_url, require_allowed
 from aqueduct.control.webhook_sender import Answer, WebhookSender
 from aqueduct.domain.actor import Actor
 from aqueduct.domain.event import Event, EventKind
@@ -117,6 +117,24 @@ class Webhooks(Aggregate[Webhook]):
         by_id = {event.id: event for event in events}
         told = [ToldEvent(event=by_id[each.event_id], delivery=each) for each in page.items]
         return Page(told, page.next_cursor)
+
+    @override
+    async def add(self, change: Change, item: Webhook) -> Webhook:
+        added = await super().add(change, item)
+        self.require_allowed(added)
+        return added
+
+    @override
+    async def replace(self, change: Change, before: Webhook, after: Webhook, version: int | None = None) -> Webhook:
+        changed = await super().replace(change, before, after, version)
+        # One that leads where it may no longer can still be switched off.
+        if changed.url != before.url:
+            self.require_allowed(changed)
+        return changed
+
+    def require_allowed(self, item: Webhook) -> None:
+        """Raise `Forbidden` for a URL whose address is private and not allowed."""
+        require_allowed(parse_url(item.url)[0], self.registry.webhook_networks)
 
     @override
     async def check(self, connection: AsyncConnection, item: Webhook) -> None:

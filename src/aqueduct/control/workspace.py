@@ -4,6 +4,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 
 import structlog
 
@@ -13,7 +15,7 @@ from aqueduct.errors import ConfigurationError
 from aqueduct.settings import Settings
 from aqueduct.storage import api_tokens
 from aqueduct.storage.database import Database, open_database
-from aqueduct.storage.directory import PRIVATE_FILE, DataDirectory
+from aqueduct.storage.directory import PRIVATE_FILE, DataDirectory, write_private
 from aqueduct.storage.keys import KeyRing, create_keys, load_keys, load_vault
 from aqueduct.storage.migrate import migrate
 from aqueduct.storage.revision import Revision
@@ -32,11 +34,14 @@ class Workspace:
     keys: KeyRing
     vault: Vault
     revision: Revision
+    webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @property
     def registry(self) -> Registry:
         """Where everything that is administered is kept: each kind's use cases are made with it."""
-        return Registry(self.database, self.keys, self.revision, WebhookSecrets(self.vault))
+        return Registry(
+            self.database, self.keys, self.revision, WebhookSecrets(self.vault), webhook_networks=self.webhook_networks
+        )
 
     @property
     def api_tokens(self) -> ApiTokens:
@@ -60,6 +65,18 @@ async def open_workspace(settings: Settings) -> AsyncIterator[Workspace]:
 @asynccontextmanager
 async def create_workspace(settings: Settings) -> AsyncIterator[Workspace]:
     """Open the data directory for `serve`, making what is missing: directory, keys, tables."""
+    async with prepared_workspace(settings) as workspace:
+        await require_shared_keys(workspace, time.time())
+        note_config_file(workspace.directory, settings.config_file)
+        yield workspace
+
+
+@asynccontextmanager
+async def prepared_workspace(settings: Settings) -> AsyncIterator[Workspace]:
+    """Open the data directory, making what is missing, for whoever brings what is to be in the database.
+
+    That is `serve`, or a restore; any other command that made one would mint tokens into a database nobody serves.
+    """
     directory = DataDirectory(settings.data_dir)
     directory.create()
     create_keys(directory, hashes=not settings.hash_keys, encrypts=not settings.encryption_keys)
@@ -68,8 +85,23 @@ async def create_workspace(settings: Settings) -> AsyncIterator[Workspace]:
         directory.database.touch(PRIVATE_FILE)
     async with _opened(settings, directory) as workspace:
         await migrate(workspace.database, directory)
-        await require_shared_keys(workspace, time.time())
         yield workspace
+
+
+def note_config_file(directory: DataDirectory, config_file: Path | None) -> None:
+    """Note which config file the gateway was started with, for `aqueduct apply`."""
+    if config_file is None:
+        directory.config_note.unlink(missing_ok=True)
+    else:
+        write_private(directory.config_note, str(config_file.absolute()).encode())
+
+
+def noted_config_file(settings: Settings) -> Path | None:
+    """Return the config file that the gateway of the data directory was last started with."""
+    try:
+        return Path(DataDirectory(settings.data_dir).config_note.read_text())
+    except OSError:
+        return None
 
 
 async def require_shared_keys(workspace: Workspace, now: float) -> None:
@@ -106,7 +138,7 @@ async def _opened(settings: Settings, directory: DataDirectory) -> AsyncIterator
     revision = Revision(directory.revision)
     try:
         await database.require_answer()
-        yield Workspace(directory, database, keys, vault, revision)
+        yield Workspace(directory, database, keys, vault, revision, settings.webhook_networks)
     finally:
         revision.close()
         await database.close()

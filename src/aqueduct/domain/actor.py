@@ -2,8 +2,30 @@
 
 import msgspec
 
-from aqueduct.domain.identity import Role
+from aqueduct.domain.identity import RANK_OF_ROLE, Role
 from aqueduct.domain.principal import Principal
+
+
+class Authority(msgspec.Struct, frozen=True, kw_only=True):
+    """What an actor is, as far as it decides what he may do: his role, and where he has it."""
+
+    role: Role
+    organisation_id: str | None = None
+    team_ids: frozenset[str] = frozenset()
+    led_team_ids: frozenset[str] = frozenset()
+
+    def includes(self, other: "Authority") -> bool:
+        """Whether whoever has this may do all that somebody with the other may.
+
+        Teams matter to members alone: an administrator stands above all of his organisation.
+        """
+        if self.role is Role.ADMIN:
+            return True
+        if RANK_OF_ROLE[self.role] < RANK_OF_ROLE[other.role] or self.organisation_id != other.organisation_id:
+            return False
+        if self.role is Role.ORGANISATION_ADMIN:
+            return True
+        return self.team_ids >= other.team_ids and self.led_team_ids >= other.led_team_ids
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +44,16 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     led_team_ids: frozenset[str] = frozenset()
     scopes: frozenset[str] | None = None
     address: str | None = None
+
+    @property
+    def authority(self) -> Authority:
+        """What he is, apart from what his API token narrows it to."""
+        return Authority(
+            role=self.role,
+            organisation_id=self.organisation_id,
+            team_ids=self.team_ids,
+            led_team_ids=self.led_team_ids,
+        )
 
     @property
     def unscoped(self) -> "Actor":

@@ -25,8 +25,9 @@ class TermsState(enum.Enum):
 class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The caller of a request; `id` is the API token's.
 
-    `team_id` is the team that pays (a token has at most one), `team_ids` those its user is in, `led_team_ids` those he
-    administers. `limits` and `budgets` are all that apply, those of end users too. `capture` of None keeps nothing.
+    `team_id` is the team that pays (one at most, and one if its user is in any), `team_ids` those its user is in,
+    `led_team_ids` those he administers. `limits` and `budgets` are all that apply, those of end users too. `capture` of
+    None keeps nothing.
     `is_suspended` says that an owner was deleted or deactivated. Instants are in seconds since the epoch.
     """
 

@@ -1,7 +1,7 @@
 """Copies a whole database into another one, of either engine, and a SQLite database into a file."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -17,6 +17,8 @@ PAGE_ROWS = 1000
 
 Progress = Callable[[str, int], None]
 """Is told a table's name and how many of its rows have been copied so far."""
+Finish = Callable[[AsyncConnection, Mapping[str, int]], Awaitable[None]]
+"""Is called in the transaction of a copy, at its end, with the counts by table."""
 
 
 def copied_tables() -> Sequence[sa.Table]:
@@ -34,11 +36,14 @@ async def is_empty(database: Database) -> bool:
     return True
 
 
-async def copy_database(source: Database, target: Database, progress: Progress) -> dict[str, int]:
+async def copy_database(
+    source: Database, target: Database, progress: Progress, finish: Finish | None = None
+) -> dict[str, int]:
     """Replace all rows of `target` by those of `source`, as they were at one moment; return the counts by table.
 
-    It is one transaction: until its end the target has what it had, and readers of it see that. Both must have this
-    version's tables. Raises `ConfigurationError` when the counts do not agree in the end; nothing is changed then.
+    It is one transaction, with what `finish` adds: until its end the target has what it had, and readers of it see
+    that. Both must have this version's tables. Raises `ConfigurationError` when the counts do not agree in the end;
+    nothing is changed then.
     """
     counts: dict[str, int] = {}
     async with snapshot_of(source) as reader, target.writing() as writer:
@@ -49,6 +54,8 @@ async def copy_database(source: Database, target: Database, progress: Progress) 
             found = await writer.scalar(sa.select(sa.func.count()).select_from(table))
             if found != counts[table.name]:
                 raise ConfigurationError(f"{table.name}: {counts[table.name]} rows were read, but {found} are there.")
+        if finish is not None:
+            await finish(writer, counts)
     return counts
 
 

@@ -32,4 +32,4 @@ async def read_marks(connection: AsyncConnection) -> dict[tuple[Kind, str], Mark
 async def remove_marks(connection: AsyncConnection, marks: Iterable[Mark]) -> None:
     """Remove marks; the objects stay."""
     for mark in marks:
-        await MARKS.remove(connection, mark)
+        await MARKS.remove_where(connection, object_type=mark.object_type, object_id=mark.object_id)

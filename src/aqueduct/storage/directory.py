@@ -22,10 +22,11 @@ class DataDirectory:
         self.revision = self.path / "revision"
         self.journal = self.path / "journal"
         self.first_token = self.path / "first-token"
+        self.config_note = self.path / "config-file"
         self.lock_file = self.path / "lock"
 
     def create(self) -> None:
-        """Make the directory, private to its owner, unless it is there; only `serve` may call this.
+        """Make the directory, private to its owner, unless it is there; only `serve` and a restore may call this.
 
         Raises `ConfigurationError` when it cannot be made or written.
         """

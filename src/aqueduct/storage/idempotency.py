@@ -6,6 +6,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aqueduct.domain.actor import Authority
 from aqueduct.storage.instants import to_microseconds
 from aqueduct.storage.tables import idempotency_keys
 
@@ -14,12 +15,16 @@ Key = tuple[str, str]
 
 
 class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked under a key, by its fingerprint, and what was answered; `status` of None: nothing yet."""
+    """What was asked under a key, by its fingerprint, and what was answered; `status` of None: nothing yet.
+
+    `authority` is that of whoever was answered; None where a version that did not note it has answered.
+    """
 
     fingerprint: bytes
     status: int | None = None
     headers: dict[str, str] | None = None
     body: bytes | None = None
+    authority: Authority | None = None
 
 
 def is_key(key: Key) -> sa.ColumnElement[bool]:
@@ -30,9 +35,12 @@ def is_key(key: Key) -> sa.ColumnElement[bool]:
 async def find(connection: AsyncConnection, key: Key) -> KeptAnswer | None:
     """Find what is kept under a key."""
     table = idempotency_keys.c
-    statement = sa.select(table.fingerprint, table.status, table.headers, table.body).where(is_key(key))
-    row = (await connection.execute(statement)).mappings().first()
-    return None if row is None else KeptAnswer(**row)
+    columns = (table.fingerprint, table.status, table.headers, table.body, table.authority)
+    row = (await connection.execute(sa.select(*columns).where(is_key(key)))).mappings().first()
+    if row is None:
+        return None
+    authority = None if row["authority"] is None else msgspec.convert(row["authority"], Authority)
+    return KeptAnswer(**{**row, "authority": authority})
 
 
 async def reserve(connection: AsyncConnection, key: Key, fingerprint: bytes, *, expires_at: float) -> None:
@@ -44,6 +52,7 @@ async def reserve(connection: AsyncConnection, key: Key, fingerprint: bytes, *, 
 async def keep(connection: AsyncConnection, key: Key, answer: KeptAnswer, *, expires_at: float) -> None:
     """Keep the answer under a key that is taken."""
     values: dict[str, Any] = {"status": answer.status, "headers": answer.headers, "body": answer.body}
+    values["authority"] = None if answer.authority is None else msgspec.to_builtins(answer.authority)
     values["expires_at"] = to_microseconds(expires_at)
     await connection.execute(sa.update(idempotency_keys).where(is_key(key)).values(values))
 

@@ -5,7 +5,7 @@ Done once for each token and revision; what it gives is remembered by the authen
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -46,18 +46,18 @@ async def load(connection: AsyncConnection, candidates: Sequence[Digest]) -> Pri
     row = (await connection.execute(token_with_owners(len(candidates)), values)).first()
     if row is None:
         return None
-    team_ids, led_team_ids = await load_teams(connection, row)
-    subjects = subjects_of(row)
+    teams_of = await load_teams(connection, row)
+    subjects = subjects_of(row, teams_of.charged_id)
     rules = await load_of(connection, MODEL_RULES, RULES_OF, subjects)
     return Principal(
         id=row.id,
         name=row.user_name or row.service_account_name or row.name,
         organisation_id=row.organisation_id,
-        team_id=row.team_id,
+        team_id=teams_of.charged_id,
         user_id=row.user_id,
         service_account_id=row.service_account_id,
-        team_ids=team_ids,
-        led_team_ids=led_team_ids,
+        team_ids=teams_of.ids,
+        led_team_ids=teams_of.led_ids,
         role=None if row.role is None else Role(row.role),
         scopes=frozenset(row.scopes),
         expires_at=expiry(row),
@@ -121,25 +121,39 @@ TEAMS_OF = (
     sa.select(memberships.c.team_id, memberships.c.role)
     .join(teams, teams.c.id == memberships.c.team_id)
     .where(memberships.c.user_id == sa.bindparam("user"), teams.c.deleted_at.is_(None))
+    .order_by(memberships.c.created_at, memberships.c.team_id)
 )
 
 
-async def load_teams(connection: AsyncConnection, row: sa.Row[Any]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the ids of the teams that the caller is in, and of those he administers."""
+class TeamsOf(NamedTuple):
+    """The ids of the teams that a caller is in, of those he administers, and of the one that is charged."""
+
+    ids: frozenset[str]
+    led_ids: frozenset[str]
+    charged_id: str | None
+
+
+async def load_teams(connection: AsyncConnection, row: sa.Row[Any]) -> TeamsOf:
+    """Load the teams of a token's owner.
+
+    Charged is the one that the token was made for. A user's token that was made for none is charged to the team that he
+    has been in longest: whoever is in a team is always under the rules of one of his.
+    """
     if row.user_id is None:
-        return frozenset() if row.team_id is None else frozenset({row.team_id}), frozenset()
+        return TeamsOf(frozenset() if row.team_id is None else frozenset({row.team_id}), frozenset(), row.team_id)
     roles = [(team_id, role) for team_id, role in await connection.execute(TEAMS_OF, {"user": row.user_id})]
-    return (
+    return TeamsOf(
         frozenset(team_id for team_id, _ in roles),
         frozenset(team_id for team_id, role in roles if role == TeamRole.ADMIN),
+        row.team_id if row.team_id is not None or not roles else roles[0][0],
     )
 
 
-def subjects_of(row: sa.Row[Any]) -> Subjects:
-    """Return what rules, limits and budgets may be about, of this token, the widest first."""
+def subjects_of(row: sa.Row[Any], team_id: str | None) -> Subjects:
+    """Return what rules, limits and budgets may be about, of a token that is charged to this team, the widest first."""
     return {
         SubjectType.ORGANISATION: row.organisation_id,
-        SubjectType.TEAM: row.team_id,
+        SubjectType.TEAM: team_id,
         SubjectType.USER: row.user_id,
         SubjectType.SERVICE_ACCOUNT: row.service_account_id,
         SubjectType.API_TOKEN: row.id,

@@ -71,19 +71,24 @@ class Records(Generic[Value]):
         done = await connection.execute(sa.update(self.table).where(unchanged).values(row))
         return done.rowcount == 1
 
-    async def remove(self, connection: AsyncConnection, value: Value) -> None:
-        """Delete the value's row."""
-        await connection.execute(sa.delete(self.table).where(self.is_row(self.to_row(value))))
+    async def remove(self, connection: AsyncConnection, value: Value, *, version: int) -> bool:
+        """Delete the value's row of that version; False when there is none (any more)."""
+        unchanged = self.is_row(self.to_row(value)) & (self.table.c.version == version)
+        return (await connection.execute(sa.delete(self.table).where(unchanged))).rowcount == 1
 
     async def remove_where(self, connection: AsyncConnection, **columns: object) -> None:
         """Delete all rows that have these values in these columns."""
         await connection.execute(sa.delete(self.table).where(self.where(columns)))
 
-    async def close(self, connection: AsyncConnection, column: str, at: float, **columns: object) -> None:
-        """Set the instant of the end (deleted, revoked) on all rows that have none yet; their versions rise."""
+    async def close(self, connection: AsyncConnection, column: str, at: float, **columns: object) -> int:
+        """Set the instant of the end (deleted, revoked) on all rows that have none yet; their versions rise.
+
+        Returns how many they were.
+        """
         ended = self.table.c[column]
         statement = sa.update(self.table).where(self.where(columns), ended.is_(None))
-        await connection.execute(statement.values({column: to_microseconds(at), "version": self.table.c.version + 1}))
+        values = {column: to_microseconds(at), "version": self.table.c.version + 1}
+        return (await connection.execute(statement.values(values))).rowcount
 
     def is_row(self, row: Mapping[str, Any]) -> sa.ColumnElement[bool]:
         """Return the condition that a row is the one with this key."""

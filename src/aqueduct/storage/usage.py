@@ -138,7 +138,50 @@ async def stream_sums(
             yield [readable(row, by) for row in part]
 
 
-def sums_statement(table: sa.Table, selection: Selection, by: Sequence[Grouping]) -> sa.Select[Any]:
+async def read_top(
+    connection: AsyncConnection, selection: Selection, grouping: Grouping, measure: str, count: int
+) -> list[UsageSummary]:
+    """Read the groups with the most of a measure, the highest first.
+
+    Who they are is found out by the one measure, and only their sums are made: of thousands of groups most of the time
+    would go into sums that nobody looks at. Raises `ValueError` for a grouping that no rollup has with the filters.
+    """
+    table = rollup_for((grouping,), selection.filters, selection.reach)
+    if table is None:
+        raise ValueError(f"usage is not kept by {' and '.join((grouping, *selection.filters))} together")
+    column = table.c[COLUMNS[grouping]]
+    ranked = (
+        sa.select(column)
+        .where(*selected(table, selection, hourly=False))
+        .group_by(column)
+        .order_by(sa.func.sum(table.c[measure]).desc(), column)
+        .limit(count)
+    )
+    keys = list(await connection.scalars(ranked))
+    rows = await connection.execute(sums_statement(table, selection, (grouping,), column.in_(keys)))
+    summaries = [read_summary(readable(row, (grouping,)), (grouping,)) for row in rows]
+    found: dict[str | None, UsageSummary] = {}
+    for each in summaries:
+        key = each.keys[0]
+        found[key] = total((found[key], each), each.keys, each.names) if key in found else each
+    return [found[readable_key(key, grouping)] for key in keys]
+
+
+async def read_total(connection: AsyncConnection, selection: Selection, by: Sequence[Grouping]) -> UsageSummary:
+    """Read what all groups of a grouping are together."""
+    table = rollup_for(by, selection.filters, selection.reach)
+    if table is None or table in OWNED:
+        # All of these say the same of everything, and this one in the fewest rows.
+        table = rollup_for((), selection.filters, selection.reach)
+    if table is None:
+        raise ValueError(f"usage is not kept by {' and '.join(selection.filters)} together")
+    rows = await connection.execute(sums_statement(table, selection, ()))
+    return total([read_summary(readable(row, ()), ()) for row in rows])
+
+
+def sums_statement(
+    table: sa.Table, selection: Selection, by: Sequence[Grouping], *conditions: sa.ColumnElement[bool]
+) -> sa.Select[Any]:
     """Return the query for `stream_sums`: what is summed is grouped first, then the few groups are given names."""
     keys: list[sa.ColumnElement[Any]] = [table.c[COLUMNS[grouping]] for grouping in by]
     if "day" in by:
@@ -147,11 +190,7 @@ def sums_statement(table: sa.Table, selection: Selection, by: Sequence[Grouping]
     labelled = [key.label(f"key_{at}") for at, key in enumerate(keys)]
     sums = (
         sa.select(*labelled, table.c.currency, *(sa.func.sum(table.c[name]).label(name) for name in MEASURES))
-        .where(
-            within(table, selection.since, selection.until, hourly="hour" in by),
-            is_reached(table, selection.reach),
-            *(table.c[name] == value for name, value in selection.filters.items()),
-        )
+        .where(*selected(table, selection, hourly="hour" in by), *conditions)
         .group_by(*keys, table.c.currency)
         .subquery("sums")
     )
@@ -184,6 +223,15 @@ async def summarise(
         yield pending
 
 
+def selected(table: sa.Table, selection: Selection, *, hourly: bool) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions for the rows that are meant."""
+    return [
+        within(table, selection.since, selection.until, hourly=hourly),
+        is_reached(table, selection.reach),
+        *(table.c[name] == value for name, value in selection.filters.items()),
+    ]
+
+
 def within(table: sa.Table, since: float, until: float, *, hourly: bool) -> sa.ColumnElement[bool]:
     """Return the condition for the rows that make up a time: days where they are whole, hours at its ends."""
     start = to_microseconds(since) // HOUR * HOUR
@@ -195,11 +243,9 @@ def within(table: sa.Table, since: float, until: float, *, hourly: bool) -> sa.C
         return days & (at >= start // DAY * DAY) & (at < end)
     if hourly or first_day >= last_day:
         return hours & (at >= start) & (at < end)
-    return sa.or_(
-        days & (at >= first_day) & (at < last_day),
-        hours & (at >= start) & (at < first_day),
-        hours & (at >= last_day) & (at < end),
-    )
+    spans = [(days, first_day, last_day), (hours, start, first_day), (hours, last_day, end)]
+    # An empty one would cost the database its straight way along the key.
+    return sa.or_(*(period & (at >= begin) & (at < finish) for period, begin, finish in spans if begin < finish))
 
 
 def is_reached(table: sa.Table, reach: Reach) -> sa.ColumnElement[bool]:

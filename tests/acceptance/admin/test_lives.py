@@ -57,7 +57,7 @@ def place(resource: str, tenant: Tenant) -> dict[str, str]:
     return {"user": tenant.member} if resource == "api_tokens" else {"organisation": tenant.organisation}
 
 
-FOLLOWS = ("period_began_at",)
+FOLLOWS = ("period_began_at", "narrowed_by")
 """What changes with something else: a budget's period begins elsewhere in another time zone."""
 
 
@@ -75,6 +75,18 @@ def live(admin: AdminClient, path: str, made: dict[str, Any], changes: dict[str,
     assert admin.status("DELETE", path, if_match=changed.headers["etag"]) == 200
     assert admin.ask("GET", path).error["code"] == "not_found"
     assert admin.status("DELETE", path) == 404
+    entries = admin.everything(f"/audit?object_id={path.partition('/')[2].partition('/')[2]}&sort=happened_at")
+    ways = [(None, read.json), (read.json, changed.json), (changed.json, None)]
+    assert [(each["before"], each["after"]) for each in entries] == [tuple(map(as_logged, way)) for way in ways]
+
+
+COMPUTED = ("spent", "period_began_at")
+"""What is shown of a budget and is not its own."""
+
+
+def as_logged(shown: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the audit log has of an object that was shown so."""
+    return None if shown is None else {name: value for name, value in shown.items() if name not in COMPUTED}
 
 
 def actions(admin: AdminClient, object_id: str) -> list[str]:

@@ -56,6 +56,39 @@ def test_a_request_that_comes_again_is_answered_again(admin: AdminClient, tenant
     assert admin.acting_as(tenant.boss).status("POST", "/teams", {"name": "mine"}, idempotency_key=key) == 201
 
 
+def test_an_answer_is_not_given_again_to_whoever_may_no_longer_have_it(admin: AdminClient, tenant: Tenant) -> None:
+    key, body = unique("key"), {"name": unique("ci"), "service_account": tenant.account}
+    issued = admin.post("/api_tokens", {"name": unique("boss"), "user": tenant.boss, "scopes": ["admin"]})
+    boss, path = AdminClient(admin.port, issued["value"]), f"/api_tokens/{issued['id']}"
+    first = boss.ask("POST", "/api_tokens", body, idempotency_key=key)
+    assert first.status == 201
+
+    def again() -> Answer:
+        return boss.ask("POST", "/api_tokens", body, idempotency_key=key)
+
+    for scopes in (["teams:write"], ["api_tokens:read"]):
+        assert admin.status("PATCH", path, {"scopes": scopes}, if_match="*") == 200
+        refused = again()
+        assert (refused.status, refused.error["code"]) == (403, "permission_denied")
+    assert admin.status("PATCH", path, {"scopes": ["api_tokens:write"]}, if_match="*") == 200
+    assert again().body == first.body
+    assert admin.status("PATCH", f"/users/{tenant.boss}", {"role": "member"}, if_match="*") == 200
+    assert again().status == 403
+    assert admin.status("PATCH", f"/users/{tenant.boss}", {"role": "admin"}, if_match="*") == 200
+    assert again().body == first.body
+
+
+def test_an_answer_is_not_given_again_after_its_team_was_lost(admin: AdminClient, tenant: Tenant) -> None:
+    key, body = unique("key"), {"name": unique("ci"), "team": tenant.team}
+    lead = admin.acting_as(tenant.lead)
+    assert lead.status("POST", "/service_accounts", body, idempotency_key=key) == 201
+    membership = f"/memberships/{tenant.team}/{tenant.lead}"
+    assert admin.status("PATCH", membership, {"role": "member"}, if_match="*") == 200
+    assert lead.status("POST", "/service_accounts", body, idempotency_key=key) == 403
+    assert admin.status("PATCH", membership, {"role": "admin"}, if_match="*") == 200
+    assert lead.status("POST", "/service_accounts", body, idempotency_key=key) == 201
+
+
 def test_a_refused_request_leaves_its_key_free(admin: AdminClient, tenant: Tenant) -> None:
     key = unique("key")
     body = {"name": unique("late"), "team": tenant.team}

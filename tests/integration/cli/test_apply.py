@@ -4,6 +4,9 @@ import json
 import re
 
 from tests.integration.cli.conftest import CommandLine
+from tests.migrated import make_tables
+
+from aqueduct.settings import Settings
 
 TEXT = """\
 providers: [{name: up, kind: openai, base_url: "http://127.0.0.1:1/v1", api_key: "${MISSING}"}]
@@ -31,6 +34,17 @@ def test_a_file_is_applied_with_a_plan_and_then_there_is_nothing_to_do(command_l
     assert "`--prune` deletes them" in left.stderr
     pruned = command_line.output("apply", "--file", str(path), "--prune")
     assert pruned == "delete user research/ada\ndelete organisation research\n"
+
+
+def test_the_file_that_the_gateway_was_started_with_is_meant(command_line: CommandLine) -> None:
+    path = command_line.data_dir.parent / "aqueduct.yaml"
+    path.write_text(TEXT)
+    make_tables(Settings(data_dir=command_line.data_dir, config_file=path))
+    done = command_line.run("apply")
+    assert (done.returncode, done.stdout) == (0, "create organisation research\ncreate user research/ada\n")
+    assert str(path) in done.stderr
+    make_tables(Settings(data_dir=command_line.data_dir))
+    assert "--file" in command_line.error("apply")
 
 
 def test_a_mistake_in_a_file_is_one_line_with_its_place(command_line: CommandLine) -> None:
@@ -65,10 +79,12 @@ def test_a_webhook_is_made_shown_changed_and_deleted(command_line: CommandLine) 
 
 
 def test_a_test_message_says_what_came_of_it(command_line: CommandLine) -> None:
-    command_line.output("webhook", "create", "--name", "ops", "--url", "http://127.0.0.1:1/")
-    assert "address_not_public" in command_line.error("webhook", "test", "ops")
+    create = ("webhook", "create", "--name", "ops", "--url", "http://127.0.0.1:1/")
+    assert "AQUEDUCT_WEBHOOK_NETWORKS" in command_line.error(*create)
     allowed = CommandLine(command_line.data_dir, {"AQUEDUCT_WEBHOOK_NETWORKS": "127.0.0.0/8"})
+    allowed.output(*create)
     assert "unreachable" in allowed.error("webhook", "test", "ops")
+    assert "address_not_public" in command_line.error("webhook", "test", "ops")
 
 
 def test_mistakes_about_webhooks_are_one_line(command_line: CommandLine) -> None:

@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 from tests.integration.cli.conftest import CommandLine
 
+from aqueduct.control.allowances import Limits, NewLimit, parse_budget
+from aqueduct.control.issuance import issue
 from aqueduct.control.organisations import Organisations
+from aqueduct.control.owners import NewApiToken
 from aqueduct.control.service_accounts import ServiceAccounts
 from aqueduct.control.teams import Memberships, Teams
 from aqueduct.control.users import NewUser, Users
 from aqueduct.control.workspace import open_workspace
 from aqueduct.domain.actor import SYSTEM
 from aqueduct.domain.identity import Role, TeamRole
+from aqueduct.domain.limit import Dimension
+from aqueduct.domain.subject import SubjectType
 from aqueduct.settings import Settings
 
 
@@ -117,6 +122,34 @@ def test_what_ends_is_gone_from_the_lists_and_stays_in_the_audit_log(staffed: Co
     assert {entry["actor_name"] for entry in about_team} == {"command line"}
     assert "organisations" in staffed.output("audit", "--count", "1")
     assert staffed.output("audit", "export", "--since", "2099-01-01") == ""
+
+
+def test_lists_are_narrowed_by_names_and_show_them(staffed: CommandLine) -> None:
+    async def add() -> None:
+        async with open_workspace(Settings(data_dir=staffed.data_dir)) as workspace:
+            registry = workspace.registry
+            await Organisations(registry).create(SYSTEM, "other")
+            await Users(registry).create(SYSTEM, NewUser(name="eve"), organisation="other")
+            budgets = [parse_budget("5/day")]
+            await issue(registry, SYSTEM, NewApiToken(name="laptop", user="bob", team="core"), budgets=budgets)
+            await issue(registry, SYSTEM, NewApiToken(name="old", user="ann"))
+            await workspace.api_tokens.revoke(SYSTEM, "old")
+            for kind, subject, amount in ((SubjectType.TEAM, "core", 9), (SubjectType.USER, "ann", 1)):
+                limit = NewLimit(dimension=Dimension.REQUESTS_PER_MINUTE, amount=amount)
+                await Limits(registry).create(SYSTEM, kind, subject, limit)
+
+    def names(*command: str) -> list[str]:
+        return [each["name"] for each in listed(staffed, *command)]
+
+    asyncio.run(add())
+    assert names("user", "list", "--organisation", "other") == ["eve"]
+    assert names("user", "list", "--team", "core", "--status", "active", "--search", "BO") == ["bob"]
+    assert names("token", "list", "--status", "revoked", "--user", "ann") == ["old"]
+    assert [each["amount"] for each in listed(staffed, "limit", "list", "--team", "core", "--of", "team")] == [9]
+    assert [each["period"] for each in listed(staffed, "budget", "list", "--token", "laptop", "--hard")] == ["day"]
+    assert re.search(r"bob \(usr_\w+\) .*core \(team_\w+\)", staffed.output("token", "list"))
+    assert "There is no user `x`" in staffed.error("usage", "--only", "user=x")
+    assert staffed.output("usage", "--by", "user", "--only", "team=core", "--format", "csv").startswith("user_id,")
 
 
 def test_terms_are_published_and_shown(staffed: CommandLine) -> None:

@@ -24,7 +24,8 @@ from aqueduct.storage.api_tokens import ApiTokenStore
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str | None) -> Settings:
-    return Settings.model_validate({"data_dir": tmp_path / "data", "database_url": database_url})
+    values = {"data_dir": tmp_path / "data", "database_url": database_url, "webhook_networks": "127.0.0.0/8"}
+    return Settings.model_validate(values)
 
 
 @pytest.fixture

@@ -197,6 +197,6 @@ async def test_captures_and_policies_are_backed_up_and_restored(world: World, tm
     await write(workspace, *made)
     await back_up(workspace, tmp_path / "backup.db", lambda *_: None)
     await Captures(world.registry).delete(SYSTEM, made[0].record.id)
-    await restore(workspace, tmp_path / "backup.db", lambda *_: None, replaces=True)
+    await restore(workspace, SYSTEM, tmp_path / "backup.db", lambda *_: None, replaces=True)
     assert await ids(workspace) == {each.record.id for each in made}
     assert (await Organisations(world.registry).read(SYSTEM, world.ours.organisation.id)).capture == ON

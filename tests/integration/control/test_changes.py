@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from tests.integration.control.conftest import World
 
+from aqueduct.control.aggregate import Aggregate
 from aqueduct.control.allowances import Budgets, Limits, ModelRules, NewBudget, NewLimit, NewModelRule, parse_amount
 from aqueduct.control.api_tokens import ApiTokens, CreatedToken
 from aqueduct.control.audit import AuditLog
@@ -27,6 +28,8 @@ from aqueduct.domain.subject import SubjectType
 from aqueduct.errors import AlreadyExists, InvalidValue, NotFound, Stale
 from aqueduct.storage.api_tokens import mark_used, replace_value
 from aqueduct.storage.pages import Listing
+
+REQUESTS = Dimension.REQUESTS_PER_MINUTE
 
 
 async def log(world: World, **filters: object) -> list[AuditEntry]:
@@ -54,6 +57,22 @@ async def test_parallel_changes_of_one_version_leave_one(world: World) -> None:
     )
     assert sum(isinstance(each, Stale) for each in done) == len(names) - 1
     assert (await teams.read(SYSTEM, world.ours.team.id)).version == 2
+
+
+async def test_what_was_changed_since_it_was_read_is_not_deleted(world: World) -> None:
+    registry = world.registry
+    limit = await Limits(registry).create(
+        SYSTEM, SubjectType.TEAM, world.ours.team.id, NewLimit(dimension=REQUESTS, amount=1)
+    )
+    cases: list[tuple[Aggregate[Any], Any]] = [(Teams(registry), world.ours.team), (Limits(registry), limit)]
+    for use_cases, item in cases:
+        changes = {"name": "newer"} if item is world.ours.team else {"amount": 2}
+        newer = await use_cases.change(SYSTEM, item.id, changes)
+        with pytest.raises(Stale):
+            async with registry.changing(SYSTEM, taken="") as change:
+                # As it was read a moment before the other's change; on SQLite the writer's turn rules that out.
+                await use_cases.end(change, item)
+        assert await use_cases.read(SYSTEM, item.id) == newer
 
 
 async def test_names_are_unique_in_an_organisation_and_free_again_after(world: World) -> None:

@@ -173,7 +173,7 @@ async def test_a_restored_database_is_heard_of_however_many_changes_it_has(pair:
     await here.api_tokens.create("one")
     assert await pair.there.news() is not None
     await back_up(here, tmp_path / "backup.db", lambda _table, _rows: None)
-    await restore(here, tmp_path / "backup.db", lambda _table, _rows: None, replaces=True)
+    await restore(here, SYSTEM, tmp_path / "backup.db", lambda _table, _rows: None, replaces=True)
     for number in range(3):
         await here.api_tokens.create(f"later {number}")
     assert await pair.there.news() is None

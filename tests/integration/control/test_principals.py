@@ -91,8 +91,10 @@ async def test_the_limits_and_budgets_of_every_owner_apply_and_no_others(world: 
     (spendable,) = [each for each in found.budgets if each.subject_type is SubjectType.API_TOKEN]
     assert (spendable.amount, spendable.currency, spendable.time_zone) == (Decimal("0.05"), "EUR", "Europe/Vienna")
 
-    teamless = await world.look_up((await world.issue(name="y", user=world.ours.member.id)).value)
-    assert limited(teamless) == {SubjectType.ORGANISATION, SubjectType.USER, SubjectType.END_USER}
+    unnamed = await world.look_up((await world.issue(name="y", user=world.ours.member.id)).value)
+    assert limited(unnamed) == limited(found) - {SubjectType.API_TOKEN}
+    teamless = await world.look_up((await world.issue(name="y", user=world.ours.boss.id)).value)
+    assert limited(teamless) == {SubjectType.ORGANISATION, SubjectType.END_USER}
     account = await world.look_up((await world.issue(name="z", service_account=world.ours.account.id)).value)
     assert SubjectType.SERVICE_ACCOUNT in limited(account)
     nobodys = await world.look_up((await world.issue(name="nobody's")).value)
@@ -141,6 +143,34 @@ async def test_a_token_ends_with_any_of_its_owners(world: World, gone: str) -> N
     now = time.time()
     usable = [(await world.look_up(created.value)).is_usable(now) for created in (person, program)]
     assert usable == [gone == "account", gone in {"user", "inactive"}]
+
+
+async def test_a_token_for_no_team_is_under_the_rules_of_the_team_its_user_is_in_longest(world: World) -> None:
+    ours, registry = world.ours, world.registry
+    created = await world.issue(name="made before he was in any", user=ours.boss.id)
+
+    async def charged() -> str | None:
+        found = await world.look_up(created.value)
+        assert {limit.subject_id for limit in found.limits} == {found.team_id} - {None}
+        assert {budget.subject_id for budget in found.budgets} == {found.team_id} - {None}
+        assert found.may_use("x") is (found.team_id != ours.team.id)
+        return found.team_id
+
+    second = await Teams(registry).create(SYSTEM, "second", organisation=ours.organisation.id)
+    for team in (ours.team.id, second.id):
+        await Limits(registry).create(SYSTEM, SubjectType.TEAM, team, NewLimit(dimension=REQUESTS, amount=5))
+        await Budgets(registry).create(
+            SYSTEM, SubjectType.TEAM, team, NewBudget(amount=Decimal(5), period=Period.MONTH)
+        )
+    await ModelRules(registry).create(SYSTEM, SubjectType.TEAM, ours.team.id, NewModelRule(deny=("x",)))
+    assert await charged() is None
+    await Memberships(registry).create(SYSTEM, ours.team.id, ours.boss.id)
+    await Memberships(registry).create(SYSTEM, second.id, ours.boss.id)
+    assert await charged() == ours.team.id
+    named = await world.look_up((await world.issue(name="named", user=ours.boss.id, team=second.id)).value)
+    assert named.team_id == second.id
+    await Memberships(registry).delete(SYSTEM, f"{ours.team.id}/{ours.boss.id}")
+    assert await charged() == second.id
 
 
 async def test_who_leaves_a_team_spends_its_money_no_more(world: World) -> None:

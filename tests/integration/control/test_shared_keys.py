@@ -21,7 +21,8 @@ def key(name: str) -> ServerKey:
 
 
 def settings_of(tmp_path: Path, url: str, name: str, **keys: tuple[ServerKey, ...]) -> Settings:
-    return Settings.model_validate({"data_dir": tmp_path / name, "database_url": url, **keys})
+    values = {"data_dir": tmp_path / name, "database_url": url, "webhook_networks": "127.0.0.0/8"}
+    return Settings.model_validate({**values, **keys})
 
 
 async def test_with_keys_in_common_tokens_work_and_webhooks_are_signed_everywhere(

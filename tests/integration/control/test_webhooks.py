@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import hashlib
 import hmac
 import json
@@ -309,6 +310,23 @@ async def test_a_private_address_is_reached_by_setting_only(url: str) -> None:
     settled = await WebhookAddresses(everything, TransportOptions()).settle(origin)
     assert settled.addresses
     assert settled.host == origin.host
+
+
+async def test_a_webhook_is_not_led_to_a_private_address(world: World) -> None:
+    use_cases, wanted = Webhooks(world.registry), NewWebhook(name="ops", url="http://169.254.169.254/latest/")
+    boss, lead = await world.act_as(world.ours.boss), await world.act_as(world.ours.lead)
+    with pytest.raises(InvalidValue, match="AQUEDUCT_WEBHOOK_NETWORKS"):
+        await use_cases.create(boss, wanted)
+    with pytest.raises(NotAllowed):
+        await use_cases.create(lead, wanted)
+    await use_cases.create(boss, NewWebhook(name="ops", url="http://127.0.0.1/"))
+    with pytest.raises(InvalidValue, match="AQUEDUCT_WEBHOOK_NETWORKS"):
+        await use_cases.change(boss, "ops", {"url": "http://[::ffff:10.0.0.1]/"})
+    (kept,) = await use_cases.everything(boss)
+    assert (kept.url, kept.version) == ("http://127.0.0.1/", 1)
+    # What was allowed once can still be switched off.
+    narrower = dataclasses.replace(world.registry, webhook_networks=())
+    assert not (await Webhooks(narrower).change(boss, "ops", {"is_active": False})).is_active
 
 
 async def test_a_message_to_a_private_address_is_not_sent(workspace: Workspace) -> None:

@@ -1,5 +1,6 @@
 """Copies, backups and restores, between both engines."""
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from tests.postgres_server import PostgresServer
 from tests.usage_records import exported, ship, usage_record
 
+from aqueduct.control.audit import AuditLog
 from aqueduct.control.databases import back_up, copy_to, restore
 from aqueduct.control.usage import summarise
 from aqueduct.control.workspace import Workspace, create_workspace
@@ -16,6 +18,7 @@ from aqueduct.domain.actor import SYSTEM
 from aqueduct.errors import AlreadyExists, ConfigurationError
 from aqueduct.settings import Settings
 from aqueduct.storage.api_tokens import ApiTokenStore
+from aqueduct.storage.pages import Listing
 from aqueduct.storage.tables import usage_requests
 
 
@@ -74,10 +77,15 @@ async def test_a_backup_is_one_private_file_and_brings_everything_back(workspace
     await ship(workspace, usage_record(time.time()))
     await workspace.api_tokens.revoke(SYSTEM, "one")
     with pytest.raises(AlreadyExists):
-        await restore(workspace, file, quiet)
+        await restore(workspace, SYSTEM, file, quiet)
     revision = workspace.revision.read()
-    await restore(workspace, file, quiet, replaces=True)
+    await restore(workspace, SYSTEM, file, quiet, replaces=True)
     assert await content(workspace) == before
+    (entry,) = (await AuditLog(workspace.registry).page(SYSTEM, Listing(sort="-happened_at", size=1))).items
+    assert (entry.action, entry.object_type, entry.object_id) == ("restore", "database", "backup.db")
+    assert entry.after is not None
+    assert entry.after["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert entry.after["file"] == str(file)
     assert workspace.revision.read() == revision + 1
     assert list(workspace.directory.path.glob("restore*")) == []
 
@@ -87,7 +95,7 @@ async def test_a_backup_is_taken_while_records_are_being_written(workspace: Work
     async with workspace.database.writing() as connection:
         await connection.execute(sa.delete(usage_requests))
         await back_up(workspace, tmp_path / "backup.db", quiet)
-    assert (await restore(workspace, tmp_path / "backup.db", quiet, replaces=True))["usage_requests"] == 1200
+    assert (await restore(workspace, SYSTEM, tmp_path / "backup.db", quiet, replaces=True))["usage_requests"] == 1200
 
 
 async def test_what_is_no_backup_is_refused_and_changes_nothing(workspace: Workspace, tmp_path: Path) -> None:
@@ -95,5 +103,5 @@ async def test_what_is_no_backup_is_refused_and_changes_nothing(workspace: Works
     (tmp_path / "other").write_bytes(b"something else")
     for name in ("other", "missing"):
         with pytest.raises(ConfigurationError, match="is not a backup"):
-            await restore(workspace, tmp_path / name, quiet, replaces=True)
+            await restore(workspace, SYSTEM, tmp_path / name, quiet, replaces=True)
     assert len(await workspace.api_tokens.list(SYSTEM)) == 1

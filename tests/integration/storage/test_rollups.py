@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from aqueduct.control.usage import Grouping, UsageSummary, parse_groupings, summarise
+from aqueduct.control.usage import Grouping, Rank, UsageSummary, parse_groupings, select, summarise, summarise_top
 from aqueduct.control.workspace import Workspace
 from aqueduct.domain.usage import AttemptRecord, UsageRecord
 from aqueduct.errors import InvalidValue
@@ -191,6 +191,41 @@ async def test_end_users_have_rows_of_their_own_by_the_day(workspace: Workspace)
     async with workspace.database.reading() as connection:
         assert await connection.scalar(sa.select(sa.func.count()).select_from(end_user_rollups)) == 3
         assert await connection.scalar(sa.select(sa.func.count()).select_from(usage_rollups)) == 9 + 1
+
+
+async def test_the_highest_groups_are_found_with_the_sum_of_all(workspace: Workspace) -> None:
+    await ship(
+        workspace,
+        *(record(f"a{each}", user_id="usr_a", api_token_id="tok_a") for each in range(3)),
+        *(record(f"b{each}", user_id="usr_b", api_token_id="tok_b") for each in range(2)),
+        record("b-dear", NOON + 86_400, user_id="usr_b", api_token_id="tok_b", cost_nano=10**9),
+        record("b-euro", user_id="usr_b", api_token_id="tok_b", cost_nano=7, currency="EUR"),
+        record("c", user_id="usr_c", api_token_id="tok_c", cost_nano=10**10),
+        record("nobody", api_token_id="tok_d"),
+    )
+    selection = select(since=0.0)
+
+    async def top(by: Grouping, count: int, rank_by: Rank) -> list[tuple[str | None, int]]:
+        groups, whole = await summarise_top(workspace.database, selection, (by,), count, rank_by)
+        assert (whole.requests, whole.errors) == (9, 0)
+        assert groups == [everything[by][each.keys] for each in groups]
+        return [(each.keys[0], each.requests) for each in groups]
+
+    everything: dict[Grouping, dict[tuple[str | None, ...], UsageSummary]] = {
+        "user": await sums(workspace, "user"),
+        "token": await sums(workspace, "token"),
+        "target": await sums(workspace, "target"),
+    }
+    assert await top("user", 2, Rank.REQUESTS) == [("usr_b", 4), ("usr_a", 3)]
+    assert await top("user", 9, Rank.COST) == [("usr_c", 1), ("usr_b", 4), ("usr_a", 3), (None, 1)]
+    assert await top("token", 1, Rank.COST) == [("tok_c", 1)]
+    assert await top("target", 5, Rank.REQUESTS) == [("p/m", 9)]
+    narrowed = select(since=0.0, filters={"user_id": "usr_a"})
+    groups, whole = await summarise_top(workspace.database, narrowed, ("token",), 5, Rank.REQUESTS)
+    assert ([each.keys for each in groups], whole.requests) == ([("tok_a",)], 3)
+    for by in (("day",), ("user", "model")):
+        with pytest.raises(InvalidValue, match="of one grouping"):
+            await summarise_top(workspace.database, selection, parse_groupings(",".join(by)), 5, Rank.COST)
 
 
 def test_what_is_not_kept_together_is_refused() -> None:

@@ -1,8 +1,10 @@
 """What was spent of a budget, out of the sums, on both engines."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from tests.integration.storage.test_rollups import HOUR, NOON, record, ship
 
 from aqueduct.control.workspace import Workspace
@@ -51,6 +53,29 @@ async def test_each_kind_of_subject_finds_what_it_spent_in_the_period(workspace:
     assert set(ROLLUPS) == set(SUBJECTS)
     for kind in SUBJECTS:
         assert await spent(workspace, budget(kind), NOON) == 3 * 1_500, kind
+
+
+async def test_what_one_owner_spent_is_found_by_the_owners_index(workspace: Workspace) -> None:
+    if not workspace.database.is_sqlite:
+        pytest.skip("PostgreSQL chooses by its statistics, of which there are none here")
+    statements: list[tuple[str, Any]] = []
+
+    def note(_c: object, _cursor: object, statement: str, parameters: Any, _x: object, _m: bool) -> None:
+        if statement.startswith("SELECT"):
+            statements.append((statement, parameters))
+
+    engine = workspace.database.engine.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", note)
+    for kind in SUBJECTS:
+        await spent(workspace, budget(kind), NOON)
+    sa.event.remove(engine, "before_cursor_execute", note)
+    plans = []
+    async with workspace.database.reading() as connection:
+        for statement, parameters in statements:
+            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.append(str([tuple(row) for row in rows]))
+    assert len(plans) == len(SUBJECTS)
+    assert all("_id=?" in plan for plan in plans[1:]), plans
 
 
 async def test_a_day_that_begins_at_half_past_leaves_the_first_half_of_the_hour_to_the_day_before(

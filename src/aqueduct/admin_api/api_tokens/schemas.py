@@ -15,6 +15,7 @@ from aqueduct.admin_api.schemas import (
     Instant,
     NamedQuery,
     ShownInstant,
+    ShownRank,
     Text,
     Texts,
     VersionedView,
@@ -27,7 +28,10 @@ MAX_GRACE_SECONDS = 365 * 86400
 
 
 class ApiTokenView(VersionedView):
-    """An API token; its value is never shown again."""
+    """An API token; its value is never shown again.
+
+    `narrowed_by` says who set its expiry, models or networks, where he stands above its user, who only tightens them.
+    """
 
     id: str
     name: str
@@ -44,6 +48,7 @@ class ApiTokenView(VersionedView):
     ip_allow_list: list[str] | None
     created_by: str | None
     capture: CapturePolicyValues | None
+    narrowed_by: dict[str, ShownRank]
 
 
 class ApiTokenMade(ApiTokenView):

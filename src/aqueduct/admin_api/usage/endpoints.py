@@ -14,8 +14,8 @@ from aqueduct.admin_api.usage.schemas import (
     RequestsExportQuery,
     UsageExportQuery,
     UsageFilter,
-    UsageQuery,
     UsageReport,
+    UsageReportQuery,
 )
 from aqueduct.control import usage, usage_export
 from aqueduct.control.usage import Selection, UsageSummary
@@ -30,18 +30,24 @@ MAX_GROUPS = 10_000
 
 
 @router.get("", response_model=UsageReport)
-async def summarise_usage(desk: Reading, query: Annotated[UsageQuery, Query()]) -> Response:
+async def summarise_usage(desk: Reading, query: Annotated[UsageReportQuery, Query()]) -> Response:
     """Sum the usage that you may see, a row a group."""
     selection = select(desk, query)
     by = usage.parse_groupings(query.by, selection.filters)
+    if query.top is not None:
+        ranked, whole = await usage.summarise_top(desk.registry.database, selection, by, query.top, query.rank_by)
+        return report([view(group, by) for group in ranked], view(whole, ()))
     groups: list[UsageSummary] = []
     async for group in usage.summarise_selection(desk.registry.database, selection, by):
         groups.append(group)
         if len(groups) > MAX_GROUPS:
             raise InvalidValue(f"There are more than {MAX_GROUPS} groups. Ask for a shorter time, or fewer groupings.")
-    report = {"data": [view(group, by) for group in groups], "total": view(usage.total(groups), ())}
-    # Thousands of groups are no work for the framework's validation of what it sends.
-    return Response(msgspec.json.encode(report), media_type="application/json")
+    return report([view(group, by) for group in groups], view(usage.total(groups), ()))
+
+
+def report(data: Sequence[dict[str, object]], total: dict[str, object]) -> Response:
+    """Answer with a report; thousands of groups are no work for the framework's validation of what it sends."""
+    return Response(msgspec.json.encode({"data": data, "total": total}), media_type="application/json")
 
 
 @router.get("/export", response_class=StreamingResponse, responses=EXPORTED)
@@ -63,11 +69,16 @@ async def export_requests(desk: Reading, query: Annotated[RequestsExportQuery, Q
 def select(desk: Desk, query: UsageFilter) -> Selection:
     """Return which usage a query is about, as far as whoever asks may see."""
     return usage.select(
-        since=desk.registry.now() - DEFAULT_SECONDS if query.since is None else query.since.timestamp(),
+        since=default_start(desk.registry.now()) if query.since is None else query.since.timestamp(),
         until=None if query.until is None else query.until.timestamp(),
         reach=reach(desk.actor, Kind.USAGE),
         filters=query.filters(),
     )
+
+
+def default_start(now: float) -> float:
+    """Return the beginning of the day 30 days ago: of whole days there are fewer rows than of hours."""
+    return (now - DEFAULT_SECONDS) // usage.DAY_SECONDS * usage.DAY_SECONDS
 
 
 def view(group: UsageSummary, by: Sequence[str]) -> dict[str, object]:

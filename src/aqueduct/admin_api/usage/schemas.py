@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from aqueduct.admin_api.schemas import Body, Instant, Text
-from aqueduct.control.usage import FILTERS
+from aqueduct.control.usage import FILTERS, Rank
 from aqueduct.control.usage_export import LineFormat
 
 
@@ -35,7 +35,7 @@ class UsageReport(BaseModel):
 class UsageFilter(Body):
     """Which usage is wanted: from an instant on, until another, and of what."""
 
-    since: Annotated[Instant | None, Field(description="By default 30 days ago.")] = None
+    since: Annotated[Instant | None, Field(description="By default the beginning (UTC) of the day 30 days ago.")] = None
     until: Instant | None = None
     organisation_id: Text | None = None
     team_id: Text | None = None
@@ -56,6 +56,15 @@ class UsageQuery(UsageFilter):
     """Which usage is wanted: of whole hours, a row a group."""
 
     by: Annotated[str, Field(max_length=200, description="Groupings, parted by commas: `team,model`.")] = "model"
+
+
+class UsageReportQuery(UsageQuery):
+    """Which usage is wanted, and of how many groups; `total` is of all of them in any case."""
+
+    top: Annotated[
+        int | None, Field(ge=1, le=1000, description="Only so many groups (of one grouping): the highest first.")
+    ] = None
+    rank_by: Annotated[Rank, Field(description="What the highest have most of.")] = Rank.REQUESTS
 
 
 class UsageExportQuery(UsageQuery):

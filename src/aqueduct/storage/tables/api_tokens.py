@@ -29,6 +29,7 @@ api_tokens = sa.Table(
     sa.Column("last_used_at", sa.BigInteger),
     sa.Column("created_by", sa.Text),
     sa.Column("capture", sa.JSON(none_as_null=True)),
+    sa.Column("narrowed_by", sa.JSON, nullable=False, server_default=sa.text("'{}'")),
     sa.Column("version", sa.Integer, nullable=False, server_default=sa.text("1")),
     # A name tells the tokens of one owner apart; nobody learns from a refusal how a colleague has called his.
     unique_while(f"{LIVE} AND user_id IS NULL AND service_account_id IS NULL", "api_tokens_name", "name"),

@@ -14,5 +14,6 @@ idempotency_keys = sa.Table(
     sa.Column("status", sa.Integer),
     sa.Column("headers", sa.JSON),
     sa.Column("body", sa.LargeBinary),
+    sa.Column("authority", sa.JSON(none_as_null=True)),
     sa.Index("idempotency_keys_expires_at", "expires_at"),
 )
