@@ -13,6 +13,7 @@ from tests.admin_client import AdminClient, unique
 from tests.gateway_process import GatewayProcess
 from tests.raw_http import Fields, RawCall
 from tests.scripted_upstream import (
+    DONE,
     ROLE,
     STOP,
     USAGE,
@@ -22,8 +23,10 @@ from tests.scripted_upstream import (
     chunk,
     completion,
     error_reply,
+    event,
     json_reply,
     open_stream,
+    raw_stream,
     stream_reply,
 )
 
@@ -157,21 +160,16 @@ def test_the_official_client_gets_a_stream_of_what_was_a_plain_answer_and_the_ot
 def test_calls_of_tools_are_given_again_either_way(caching: GatewayProcess, upstream: ScriptedUpstream) -> None:
     call = {"index": 0, "id": "call_a", "type": "function", "function": {"name": "f", "arguments": ""}}
     more = {"index": 0, "function": {"arguments": '{"x":1}'}}
-    upstream.script(
-        [
-            *open_stream(ROLE, chunk({"tool_calls": [call]}), chunk({"tool_calls": [more]})),
-            *open_stream(chunk({}, "tool_calls"), USAGE)[1:],
-            *STREAM[-2:][-1:],
-        ]
-    )
+    chunks = [ROLE, chunk({"tool_calls": [call]}), chunk({"tool_calls": [more]}), chunk({}, "tool_calls"), USAGE]
+    upstream.script(raw_stream(b"".join(map(event, chunks)) + DONE))
     body = question(tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}])
     assert outcome(ask(caching, body | {"stream": True})) == "miss"
     message = ask(caching, body).json["choices"][0]["message"]
     assert message["tool_calls"] == [
         {"id": "call_a", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}}
     ]
-    (delta, *_), *_ = ([json.loads(each) for each in ask(caching, body | {"stream": True}).events[:-1]],)
-    assert delta["choices"][0]["delta"]["tool_calls"][0]["index"] == 0
+    first = json.loads(ask(caching, body | {"stream": True}).events[0])
+    assert first["choices"][0]["delta"]["tool_calls"][0]["index"] == 0
 
 
 def test_plain_completions_are_given_again_too(caching: GatewayProcess, upstream: ScriptedUpstream) -> None:

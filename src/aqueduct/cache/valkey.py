@@ -101,7 +101,7 @@ class ValkeyAnswers(AnswerStore):
 
     @override
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._client.aclose(close_connection_pool=True)
 
     async def _write(self) -> None:
         """Send a batch."""

@@ -11,13 +11,15 @@ from typing import Any
 import msgspec
 
 from aqueduct.domain.cache import CacheOutcome
-from aqueduct.domain.usage import UsageRecord
+from aqueduct.domain.usage import Units, UsageRecord, sum_units
+from aqueduct.errors import UpstreamInvalidResponse
 from aqueduct.gateway.response_head import HeaderLines
 from aqueduct.wire.assembly import assemble
+from aqueduct.wire.chat_answer import read_answer
 from aqueduct.wire.usage import usage_object
 
 KEPT_REASONS = frozenset({"stop", "length", "tool_calls", "function_call"})
-_TEXT_COMPLETION = "text_completion"
+CHAT = "chat"
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -101,11 +103,13 @@ class _Completion(msgspec.Struct):
 _completion_decoder = msgspec.json.Decoder(_Completion)
 
 
-def is_worth_keeping(body: bytes) -> bool:
-    """Whether a completion may be given again."""
+def is_worth_keeping(body: bytes, operation: str) -> bool:
+    """Whether a completion may be given again, in either way."""
     try:
         choices = _completion_decoder.decode(body).choices
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+        if operation == CHAT:
+            read_answer(body)
+    except (msgspec.MsgspecError, UpstreamInvalidResponse, ValueError, RecursionError):
         return False
     return bool(choices) and all(
         choice.finish_reason in KEPT_REASONS
@@ -114,7 +118,7 @@ def is_worth_keeping(body: bytes) -> bool:
     )
 
 
-def completion_of(stream: bytes, units: Sequence[dict[str, int]]) -> bytes:
+def completion_of(stream: bytes, units: Sequence[Units]) -> bytes:
     """Return the completion that a whole stream's events make up, with the sum of what its calls used.
 
     Raises `ValueError` or `RecursionError` for events that make up none.
@@ -123,7 +127,7 @@ def completion_of(stream: bytes, units: Sequence[dict[str, int]]) -> bytes:
     document.pop("obfuscation", None)
     for choice in document.get("choices", ()):
         message = choice.get("message")
-        if message is None:
+        if not isinstance(message, dict):
             continue
         # Only chunks number their calls.
         if calls := message.get("tool_calls"):
@@ -132,13 +136,5 @@ def completion_of(stream: bytes, units: Sequence[dict[str, int]]) -> bytes:
     if document.get("usage") is None:
         document.pop("usage", None)
         if units:
-            document["usage"] = usage_object(_sum(units))
+            document["usage"] = usage_object(sum_units(units))
     return msgspec.json.encode(document)
-
-
-def _sum(maps: Sequence[dict[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for units in maps:
-        for unit, amount in units.items():
-            total[unit] = total.get(unit, 0) + amount
-    return total

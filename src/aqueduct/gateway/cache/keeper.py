@@ -5,14 +5,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from aqueduct.cache.contract import AnswerStore
 from aqueduct.domain.cache import CachePolicy
 from aqueduct.domain.price import sum_costs
 from aqueduct.domain.usage import sum_units
-from aqueduct.errors import UpstreamError
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.cache.answer import StoredAnswer, completion_of, encode, is_worth_keeping
 from aqueduct.gateway.cache.flights import Lead
+
+logger = structlog.get_logger(__name__)
 
 _LONG_BYTES = 64 * 1024
 """From this size on an answer is put together in a thread."""
@@ -24,6 +27,7 @@ class Passed:
 
     key: str
     policy: CachePolicy
+    operation: str
     said: bytes
     is_stream: bool
     finish_reason: str | None
@@ -60,9 +64,8 @@ class Keeper:
             answer = await asyncio.to_thread(make, passed) if len(passed.said) > _LONG_BYTES else make(passed)
             if answer is not None:
                 self.store.put(passed.key, encode(answer), passed.policy.ttl_seconds)
-        except (UpstreamError, ValueError, RecursionError):
-            # Whatever an upstream's events may be, they are no answer that could be given again.
-            answer = None
+        except Exception as error:  # noqa: BLE001 - an edge: whatever an upstream may have said, others are kept
+            logger.warning("an answer was not kept", reason=type(error).__name__)
         finally:
             if passed.lead is not None:
                 passed.lead.land(answer)
@@ -79,7 +82,7 @@ def make(passed: Passed) -> StoredAnswer | None:
     if passed.is_stream:
         units = [attempt.reader.units for attempt in answered if attempt.reader is not None and attempt.reader.units]
         body = completion_of(body, units)
-    if len(body) > passed.policy.max_bytes or not is_worth_keeping(body) or not answered:
+    if len(body) > passed.policy.max_bytes or not is_worth_keeping(body, passed.operation) or not answered:
         return None
     records = [attempt.record for attempt in answered]
     used = sum_units(record.units for record in records)

@@ -106,6 +106,7 @@ class CachedRouter:
                 passed = Passed(
                     key=key,
                     policy=policy,
+                    operation=entry.operation,
                     said=said,
                     is_stream=not isinstance(exchange, PlainExchange),
                     finish_reason=exchange.finish_reason,
