@@ -40,7 +40,10 @@ def test_usage_that_the_client_did_not_ask_for_is_put_in() -> None:
 
 def test_several_choices_calls_and_log_probabilities_survive_both_ways() -> None:
     def at(index: int, delta: dict[str, Any], reason: str | None = None, token: str = "") -> dict[str, Any]:
-        logprobs = {"content": [{"token": token, "logprob": -0.5, "bytes": None, "top_logprobs": []}], "refusal": None}
+        logprobs: dict[str, Any] = {
+            "content": [{"token": token, "logprob": -0.5, "bytes": None, "top_logprobs": []}],
+            "refusal": None,
+        }
         piece = {"index": index, "delta": delta, "finish_reason": reason, "logprobs": logprobs if token else None}
         return chunk() | {"choices": [piece]}
 
