@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from aqueduct.cache.contract import AnswerStore
+from aqueduct.cache.memory import MemoryAnswers
+from aqueduct.cache.valkey import ValkeyAnswers
 from aqueduct.config.compile import LOCAL_ALIAS
 from aqueduct.config.file import ConfigFile
 from aqueduct.config.price_book import PriceBook
@@ -33,12 +36,14 @@ from aqueduct.gateway.account import BestEffortJournal, Ledger
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.asgi import CALL, Application, AsgiEndpoint, Receive, Send
 from aqueduct.gateway.authenticate import Authenticator
+from aqueduct.gateway.cache.keeper import Keeper
+from aqueduct.gateway.cache.router import CachedRouter
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.client_address import ClientAddress
 from aqueduct.gateway.endpoints import Endpoints
 from aqueduct.gateway.forecast import Forecast
 from aqueduct.gateway.opening import Opener
-from aqueduct.gateway.pipeline import Pipeline, PipelineLimits
+from aqueduct.gateway.pipeline import Pipeline, PipelineLimits, Routers
 from aqueduct.gateway.route import Router
 from aqueduct.gateway.routing.checks import HealthChecks
 from aqueduct.gateway.routing.traffic import Traffic
@@ -106,34 +111,37 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         capture_writer = CaptureWriter(workspace.database)
         stack.push_async_callback(capture_writer.close)
         counters = await stack.enter_async_context(_counters(settings))
+        keeper = await stack.enter_async_context(contextlib.aclosing(Keeper(_answers(settings))))
         checker = SchemaChecker()
         stack.push_async_callback(checker.close)
         state = State(snapshot)
         client_address = ClientAddress(settings.trusted_proxies)
         authenticator = Authenticator(StoredTokens(workspace), workspace.revision, client_address)
-        signers: dict[str, Signer] = {"google": GoogleSigner(http), "aws": AwsSigner()}
-        opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}, signers))
-        traffic = Traffic()
-        traffic.listeners.append(StateTeller(events.emit))
+        opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}, _signers(http)))
+        traffic = _traffic(events)
+        limiter = Limiter(
+            counters,
+            StoredSpending(workspace, shipper),
+            Forecast(price_book),
+            queue_seconds=settings.queue_seconds,
+            are_budgets_open=settings.budgets_without_counters == "open",
+        )
+        router = Router(opener, CheckedOpener(opener, checker), price_book, events.emit, traffic)
         pipeline = Pipeline(
             state,
             authenticator,
-            Limiter(
-                counters,
-                StoredSpending(workspace, shipper),
-                Forecast(price_book),
-                queue_seconds=settings.queue_seconds,
-                are_budgets_open=settings.budgets_without_counters == "open",
-            ),
-            Router(opener, CheckedOpener(opener, checker), price_book, events.emit, traffic),
+            limiter,
+            Routers(router, CachedRouter(router, limiter, keeper)),
             Ledger(journal if settings.unaccounted == "refuse" else BestEffortJournal(journal), capture_writer),
             PipelineLimits(settings.max_body_bytes, settings.max_in_flight_bytes, settings.keepalive_interval_seconds),
         )
         admin = AdminApplication(workspace, authenticator, lambda: list_health(state.snapshot, traffic))
-        max_body_bytes = min(settings.max_body_bytes, _MAX_ADMIN_BODY_BYTES)
-        endpoints = Endpoints(pipeline, state, AsgiEndpoint(admin, state, client_address, max_body_bytes))
+        api = AsgiEndpoint(admin, state, client_address, min(settings.max_body_bytes, _MAX_ADMIN_BODY_BYTES))
         server = GatewayServer(
-            endpoints, settings, state, lambda: announce(first_token, workspace, listener, model=_example(snapshot))
+            Endpoints(pipeline, state, api),
+            settings,
+            state,
+            lambda: announce(first_token, workspace, listener, model=_example(snapshot)),
         )
 
         async def swap(changed: Snapshot) -> None:
@@ -147,9 +155,20 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
 
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
         background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run(), capture_writer.run()]
-        background.append(HealthChecks(lambda: state.snapshot, traffic, KINDS, http).run())
+        background += [keeper.run(), HealthChecks(lambda: state.snapshot, traffic, KINDS, http).run()]
         background += await _watches(workspace, settings, counters, events)
         await _run(server, listener, background)
+
+
+def _signers(http: Transport) -> Mapping[str, Signer]:
+    return {"google": GoogleSigner(http), "aws": AwsSigner()}
+
+
+def _traffic(events: Events) -> Traffic:
+    """Return how the targets are, with somebody who tells of it."""
+    traffic = Traffic()
+    traffic.listeners.append(StateTeller(events.emit))
+    return traffic
 
 
 def _deliveries(workspace: Workspace, settings: Settings, events: Events, http: Transport) -> Deliveries:
@@ -252,6 +271,12 @@ def _counters(settings: Settings) -> Counters:
         are_limits_open=settings.limits_without_counters == "open",
         are_budgets_open=settings.budgets_without_counters == "open",
     )
+
+
+def _answers(settings: Settings) -> AnswerStore:
+    """Return what keeps cached answers: this process, or Valkey for all that share it."""
+    url = settings.cache_valkey_url
+    return MemoryAnswers(settings.cache_memory_bytes) if url is None else ValkeyAnswers(url.get_secret_value())
 
 
 def _example(snapshot: Snapshot) -> str:

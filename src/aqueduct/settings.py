@@ -85,6 +85,10 @@ class Settings(BaseModel):
     """Whether requests that fall under limits are served or refused while that server is away."""
     budgets_without_counters: Literal["open", "closed"] = "closed"
     """The same of requests that fall under a hard budget."""
+    cache_valkey_url: SecretStr | None = None
+    """The server that keeps cached answers; None keeps them in this process."""
+    cache_memory_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(64 * MIB)
+    """How much cached answers may take in this process."""
     config_file: Path | None = None
     """`aqueduct.yaml`; None serves the embedded model alone."""
 
@@ -135,7 +139,7 @@ class Settings(BaseModel):
     no_proxy: Annotated[tuple[str, ...], BeforeValidator(split_names)] = ()
 
 
-SECRETS = frozenset({"database_url", "valkey_url", "hash_keys", "encryption_keys", "api_token"})
+SECRETS = frozenset({"database_url", "valkey_url", "cache_valkey_url", "hash_keys", "encryption_keys", "api_token"})
 """The fields that have a `_FILE` twin and are never echoed."""
 UNPREFIXED = frozenset({"http_proxy", "https_proxy", "no_proxy"})
 """The fields that every program reads under one name, in lower case first, as curl does."""

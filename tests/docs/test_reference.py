@@ -171,6 +171,7 @@ def test_every_failure_of_an_upstream_is_documented_as_it_is_and_no_other() -> N
         ("limits", schema.TargetLimitsNode),
         ("hedge", schema.HedgeNode),
         ("retries", schema.RetriesNode),
+        ("cache", schema.CacheNode),
     ],
 )
 def test_every_key_of_the_config_is_documented_and_no_other(heading: str, node: type[msgspec.Struct]) -> None:

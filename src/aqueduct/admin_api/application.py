@@ -9,6 +9,7 @@ from fastapi import FastAPI, Response
 from aqueduct.admin_api.api_tokens import endpoints as api_tokens
 from aqueduct.admin_api.audit import endpoints as audit
 from aqueduct.admin_api.budgets import endpoints as budgets
+from aqueduct.admin_api.cache import endpoints as cache
 from aqueduct.admin_api.captures import endpoints as captures
 from aqueduct.admin_api.door import Application, Authenticate, Door
 from aqueduct.admin_api.errors import answer_errors
@@ -45,6 +46,7 @@ RESOURCES = (
     usage,
     captures,
     targets,
+    cache,
 )
 OPENAPI = f"{PREFIX}/openapi.json"
 

@@ -13,6 +13,7 @@ from aqueduct.cli import (
     apply,
     audit,
     budget,
+    cache,
     capture,
     chat,
     database,
@@ -55,6 +56,7 @@ app.add_typer(terms.commands, name="terms")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(usage.commands, name="usage")
 app.add_typer(capture.commands, name="capture")
+app.add_typer(cache.commands, name="cache")
 app.add_typer(database.commands, name="database")
 app.add_typer(webhook.commands, name="webhook")
 

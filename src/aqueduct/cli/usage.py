@@ -4,6 +4,7 @@ import enum
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -145,7 +146,17 @@ def as_table(summaries: Sequence[UsageSummary], by: Sequence[str]) -> Table:
         summaries = sorted(summaries, key=lambda each: -each.requests)
     table = Table(*(name.replace("-", " ").capitalize() for name in by))
     counted = "Attempts" if "target" in by else "Requests"
-    for name in (counted, "Errors", "Input tokens", "Output tokens", "Cached", "Reasoning", "Cost"):
+    for name in (
+        counted,
+        "Errors",
+        "Input tokens",
+        "Output tokens",
+        "Cached",
+        "Reasoning",
+        "Cost",
+        "Cache hits",
+        "Saved",
+    ):
         table.add_column(name, justify="right")
     for summary in summaries:
         # What people have named is not to be read as markup.
@@ -166,5 +177,11 @@ def shown(key: str | None, name: str | None) -> str:
 def numbers(summary: UsageSummary) -> list[str]:
     """Write the counts with their thousands parted, and the costs."""
     counts = (summary.requests, summary.errors, *(summary.units[unit] for unit in SHOWN_UNITS))
-    costs = (f"{written(int(cost.scaleb(9)))} {currency}" for currency, cost in summary.costs.items())
-    return [*(f"{count:,}" for count in counts), ", ".join(costs) or "-"]
+    hits = f"{summary.units['cache_hits']:,}"
+    return [*(f"{count:,}" for count in counts), amounts(summary.costs), hits, amounts(summary.saved)]
+
+
+def amounts(by_currency: Mapping[str, Decimal]) -> str:
+    """Write amounts of money."""
+    written_amounts = (f"{written(int(amount.scaleb(9)))} {currency}" for currency, amount in by_currency.items())
+    return ", ".join(written_amounts) or "-"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from aqueduct.config.caching import compile_cache
 from aqueduct.config.load import Source
 from aqueduct.config.prices import compile_prices
 from aqueduct.config.routing import check_fallbacks, compile_breaker, compile_limits, compile_routing
@@ -123,6 +124,7 @@ class _Compiler:
                     description=model.description,
                     created_at=self._created_at,
                     routing=compile_routing(model),
+                    cache=compile_cache(model.cache, targets),
                 )
             )
         snapshot = _snapshot(models)

@@ -65,6 +65,14 @@ class RetriesNode(_Node, frozen=True):
     reserve: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 20
 
 
+class CacheNode(_Node, frozen=True):
+    """How a model's answers are kept, to be given again to whoever asks the same."""
+
+    ttl: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)] = 3600.0
+    when: Literal["always", "asked"] = "always"
+    max_bytes: Annotated[int, msgspec.Meta(ge=1, le=16_777_216)] = 262_144
+
+
 class ProviderNode(_Node, frozen=True):
     """A place that serves models."""
 
@@ -135,6 +143,7 @@ class ModelNode(_Node, frozen=True):
     content_policy_fallbacks: list[Name] = []
     hedge: HedgeNode | None = None
     retries: RetriesNode = RetriesNode()
+    cache: CacheNode | None = None
     deadline: Seconds | None = None
     queue: Annotated[float, msgspec.Meta(ge=0, le=600)] = 5.0
     context_window: Count | None = None

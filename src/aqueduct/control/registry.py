@@ -136,6 +136,10 @@ def _whose_terms(item: Mapping[str, Any]) -> str:
     return str(item.get("user_id") or item.get("organisation_id") or UNKNOWN)
 
 
+def _its_organisation(item: Mapping[str, Any]) -> str:
+    return str(item["organisation_id"] or UNKNOWN)
+
+
 def _anybody(_item: Mapping[str, Any]) -> str:
     return UNKNOWN
 
@@ -153,6 +157,8 @@ CONCERNED: Mapping[Kind, Callable[[Mapping[str, Any]], str]] = {
     Kind.LIMIT: _its_subject,
     Kind.BUDGET: _its_subject,
     Kind.TERMS: _whose_terms,
+    # Everybody, where it is nobody's alone.
+    Kind.CACHE: _its_organisation,
     # Of these nothing is remembered, so no caller is known by their ids.
     Kind.WEBHOOK: _itself,
     Kind.CAPTURE: _itself,

@@ -129,7 +129,7 @@ def sums_columns(by: Sequence[Grouping]) -> list[str]:
     for grouping in by:
         name = KEYS.get(grouping, grouping)
         columns += [f"{name}_id", f"{name}_name"] if grouping in NAMED else [name]
-    return [*columns, "requests", "errors", *UNITS, "cost", "currency", "duration_ms"]
+    return [*columns, "requests", "errors", *UNITS, "cost", "saved", "currency", "duration_ms"]
 
 
 def sums_line(row: SumsRow, by: Sequence[Grouping]) -> list[Any]:
@@ -141,8 +141,9 @@ def sums_line(row: SumsRow, by: Sequence[Grouping]) -> list[Any]:
         if grouping in NAMED:
             values.append(row[name_at])
             name_at += 1
-    currency, *counts, cost_nano, duration_ms = row[name_at:]
-    return [*values, *counts, *((written(cost_nano), currency) if currency else (None, None)), duration_ms]
+    currency, *counts, cost_nano, saved_nano, duration_ms = row[name_at:]
+    amounts = (written(cost_nano), written(saved_nano), currency) if currency else (None, None, None)
+    return [*values, *counts, *amounts, duration_ms]
 
 
 def record_lines(form: LineFormat, line_end: str) -> Lines:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 from typing_extensions import override
 
+from aqueduct.domain.cache import CachePolicy
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
 from aqueduct.domain.price import Price
 from aqueduct.domain.routing import BreakerRules, Routing, TargetLimits
@@ -100,7 +101,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A public name with the targets behind it, in the order they are tried.
 
-    `created_at` is when it came into force, in seconds since the epoch.
+    `created_at` is when it came into force, in seconds since the epoch. `cache` of None keeps no answers.
     """
 
     name: str
@@ -109,3 +110,4 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     created_at: int = 0
     routing: Routing = Routing()
+    cache: CachePolicy | None = None

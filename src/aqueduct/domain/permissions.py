@@ -58,6 +58,7 @@ TABLE: dict[Kind, tuple[str, str, str, str, str, str]] = {
     Kind.USAGE: ("r", "r", "r", "", "", "r"),
     Kind.CAPTURE: ("rud", "rud", "", "", "", "r"),
     Kind.TARGET: ("r", "", "", "", "", ""),
+    Kind.CACHE: ("d", "d", "", "", "", ""),
 }
 
 RANKS = {

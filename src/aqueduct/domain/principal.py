@@ -27,8 +27,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     `team_id` is the team that pays (one at most, and one if its user is in any), `team_ids` those its user is in,
     `led_team_ids` those he administers. `limits` and `budgets` are all that apply, those of end users too. `capture` of
-    None keeps nothing.
-    `is_suspended` says that an owner was deleted or deactivated. Instants are in seconds since the epoch.
+    None keeps nothing. `is_suspended` says that an owner was deleted or deactivated. `cache_generations` are of what was
+    cleared of cached answers: a model's name (empty: all) and what to know those by that were kept since. Instants are
+    in seconds since the epoch.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     ip_allow_list: Networks | None = None
     terms: TermsState = TermsState.NONE
     capture: CapturePolicy | None = None
+    cache_generations: tuple[tuple[str, str], ...] = ()
 
     def subject_ids(self) -> frozenset[str]:
         """Return the ids of all whose change may concern this caller."""

@@ -21,6 +21,7 @@ class Kind(enum.StrEnum):
     USAGE = "usage"
     CAPTURE = "captures"
     TARGET = "targets"
+    CACHE = "cache"
 
 
 ADMIN_SCOPE = "admin"

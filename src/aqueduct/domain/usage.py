@@ -20,8 +20,14 @@ UNITS = (
     "input_audio_tokens",
     "output_audio_tokens",
     "images",
+    "cache_hits",
+    "saved_input_tokens",
+    "saved_output_tokens",
 )
-"""The units that are summed and priced."""
+"""The units that are summed; those before the gateway's own cache's are priced.
+
+What the cache answered used no tokens: those that its answers had taken are counted as saved.
+"""
 
 CONTAINED_IN = {
     "cached_tokens": "input_tokens",
@@ -88,7 +94,8 @@ class UsageRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     `id` is our request id, a UUIDv7, and makes the write idempotent. `started_at` is in seconds since the epoch.
     `status` is the one the client was sent; `units` the sum that the client is charged for, and `cost_nano` what that
     cost at the time (None: no price is known, or the attempts were priced in several currencies). `request_model` is
-    what the client asked for, `model` the name of the model that was found by it (`*` for every other one).
+    what the client asked for, `model` the name of the model that was found by it (`*` for every other one). `cache` is
+    what the gateway's own cache did (None: the model has none), `saved_nano` what a kept answer had cost.
     """
 
     id: str
@@ -117,6 +124,8 @@ class UsageRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     total_ms: float = 0.0
     end_user: str | None = None
     client_request_id: str | None = None
+    cache: str | None = None
+    saved_nano: int | None = None
     attempts: list[AttemptRecord] = []
 
 

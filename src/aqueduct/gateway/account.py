@@ -13,6 +13,7 @@ from aqueduct.domain.price import cost, sum_costs
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.usage import Undelivered, UsageRecord, shortened, sum_units
 from aqueduct.gateway.attempt import Attempt
+from aqueduct.gateway.cache.answer import CacheUse
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.capture import Recorder, Recording
 from aqueduct.gateway.counting import count_tokens
@@ -72,6 +73,7 @@ class Entry:
     __slots__ = (
         "admission",
         "attempts",
+        "cached",
         "call",
         "first_byte_ms",
         "is_settled",
@@ -99,6 +101,7 @@ class Entry:
         self.is_settled = False
         self.traffic: Traffic | None = None
         self.traits: Traits | None = None
+        self.cached: CacheUse | None = None
 
     def begin_attempt(self, target: Target, request: Request) -> Attempt:
         """Start the record of one call to `target`."""
@@ -184,6 +187,8 @@ def _record(entry: Entry) -> UsageRecord:
         record.is_stream = request.is_stream
         record.end_user = shortened(request.end_user)
     _add_attempts(record, entry.attempts)
+    if entry.cached is not None:
+        entry.cached.describe(record)
     return record
 
 

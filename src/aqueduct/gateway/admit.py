@@ -100,6 +100,26 @@ class Limiter:
             raise _refusal(plan, claims, answer, estimate.at)
         entry.admission = Admission(self, counted, plan, answer)
 
+    async def admit_free(self, entry: Entry, request: Request, model: Model) -> None:
+        """Reserve for a request that will use nothing, since the cache answers it: it counts as one.
+
+        It is served though a budget be overspent. Raises `RateLimitExceeded` or `CountersUnavailable`.
+        """
+        counted, is_named = counted_name(request, model), model.name != WILDCARD
+        plan = self._plans.find(entry.principal, counted, request.end_user, is_named=is_named).without_budgets()
+        if not plan.gauges:
+            entry.admission = Admission(self, counted, plan, Reservation(()))
+            return
+        estimate = Estimate(entry.call.started_at, 0, 0, is_guess=False, costs_nano={})
+        claims = plan.claims(estimate.at, request.end_user)
+        answer = await self._reserve(plan, claims, estimate, entry)
+        if isinstance(answer, Unseeded):
+            raise TypeError("a plan without budgets has nothing to be seeded")
+        entry.call.limit_lines = _lines(plan, answer)
+        if isinstance(answer, Refusal):
+            raise _refusal(plan, claims, answer, estimate.at)
+        entry.admission = Admission(self, counted, plan, answer)
+
     def _reserve(
         self, plan: Plan, claims: Sequence[Claim], estimate: Estimate, entry: Entry
     ) -> Coroutine[Any, Any, Answer]:

@@ -42,6 +42,12 @@ class Attempt:
         self._started = time.perf_counter()
         self.record = AttemptRecord(target=target.name, provider=target.provider.name, started_at=time.time())
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether a whole answer came."""
+        is_whole = self.answer is not None or (self.reader is not None and self.reader.is_done)
+        return is_whole and self.record.error is None
+
     def note_head(self, status: int, upstream_request_id: bytes | None) -> None:
         """The head of the answer is there."""
         self.record.status = status

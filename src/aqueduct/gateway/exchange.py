@@ -34,12 +34,20 @@ class Sink(Protocol):
         """Send a part of the body, not empty."""
 
 
-class Exchange(Protocol):
-    """What the relay and the settlement see of an answer."""
+class Outgoing(Protocol):
+    """What the relay sees of an answer; one that no target was asked for has none."""
 
-    target: Target
-    content_type: bytes
-    is_whole: bool
+    @property
+    def target(self) -> Target | None:
+        """Who answers."""
+
+    @property
+    def content_type(self) -> bytes:
+        """What the answer is, for its header."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it was read."""
 
     async def read(self) -> bytes:
         """Return the next block; raise `UpstreamError` when the answer turns out not to be whole."""
@@ -50,12 +58,18 @@ class Exchange(Protocol):
     def close(self) -> None:
         """Record what was used and let the upstream go, at once if it is not done; safe to call twice."""
 
-    def contents(self) -> dict[int, str]:
-        """Return what a JSON schema is checked against, by choice."""
-
     @property
     def finish_reason(self) -> str | None:
         """The first choice's finish reason, once it came."""
+
+
+class Exchange(Outgoing, Protocol):
+    """An answer that a target gives."""
+
+    target: Target
+
+    def contents(self) -> dict[int, str]:
+        """Return what a JSON schema is checked against, by choice."""
 
 
 class PlainExchange:

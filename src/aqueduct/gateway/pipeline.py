@@ -12,6 +12,7 @@ from aqueduct.errors import Draining, JournalUnavailable, TermsNotAccepted
 from aqueduct.gateway.account import Entry, Ledger
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.authenticate import Authenticator
+from aqueduct.gateway.cache.router import CachedRouter
 from aqueduct.gateway.call import Call, ClientGone
 from aqueduct.gateway.in_flight import InFlight
 from aqueduct.gateway.keepalive import Keepalive
@@ -44,6 +45,13 @@ class Dialect(NamedTuple):
     parse: Callable[[bytes], Request]
 
 
+class Routers(NamedTuple):
+    """The ways to an answer: from a target, and by the cache for models that have one."""
+
+    plain: Router
+    cached: CachedRouter
+
+
 class PipelineLimits(NamedTuple):
     """What one request may cost, and all together."""
 
@@ -60,7 +68,7 @@ class Pipeline:
         state: State,
         authenticator: Authenticator,
         limiter: Limiter,
-        router: Router,
+        routers: Routers,
         ledger: Ledger,
         limits: PipelineLimits,
     ) -> None:
@@ -68,7 +76,7 @@ class Pipeline:
         self._state = state
         self._authenticator = authenticator
         self._limiter = limiter
-        self._router = router
+        self._routers = routers
         self._ledger = ledger
         self._limits = limits
 
@@ -85,13 +93,17 @@ class Pipeline:
             entry.request = request = dialect.parse(body).received(call.id, call.started_at)
             model = snapshot.resolve(entry.principal, request.model)
             entry.model = model.name
-            if entry.principal.limits or entry.principal.budgets:
+            router: Router | CachedRouter = self._routers.plain
+            if model.cache is not None:
+                # It admits by itself: only it knows whether a request will cost anything.
+                router = self._routers.cached
+            elif entry.principal.limits or entry.principal.budgets:
                 await self._limiter.admit(entry, request, model, snapshot, len(body))
             keepalive = Keepalive(call, self._limits.keepalive_interval_seconds) if request.is_stream else None
             if keepalive is not None:
                 keepalive.start()
             try:
-                exchange = await self._router.open(model, request, entry, snapshot)
+                exchange = await router.open(model, request, entry, snapshot)
                 await Relay(exchange, entry, self._ledger).run()
             finally:
                 if keepalive is not None:

@@ -5,7 +5,7 @@ from functools import lru_cache, partial
 from aqueduct.domain.usage import FINISHED
 from aqueduct.gateway.account import Entry, Ledger
 from aqueduct.gateway.capture import Tap
-from aqueduct.gateway.exchange import Exchange, Sink
+from aqueduct.gateway.exchange import Outgoing, Sink
 from aqueduct.gateway.response_head import HeaderLines
 
 _MAX_VALUE_CHARACTERS = 1000
@@ -14,7 +14,7 @@ _MAX_VALUE_CHARACTERS = 1000
 class Relay:
     """Sends one exchange to one client. Its last block is released only when the journal has the record."""
 
-    def __init__(self, exchange: Exchange, entry: Entry, ledger: Ledger) -> None:
+    def __init__(self, exchange: Outgoing, entry: Entry, ledger: Ledger) -> None:
         self._exchange = exchange
         self._entry = entry
         self._ledger = ledger
@@ -51,15 +51,18 @@ class Relay:
             call.commit(200, answer_headers(self._entry, self._exchange), content_length)
 
 
-def answer_headers(entry: Entry, exchange: Exchange) -> HeaderLines:
-    """Return the headers of an answer that a target gave."""
+def answer_headers(entry: Entry, exchange: Outgoing) -> HeaderLines:
+    """Return the headers of an answer that a target gave, or the cache."""
+    target, cached = exchange.target, entry.cached
     lines = b"content-type: %b\r\nx-request-id: %b\r\nx-aqueduct-target: %b\r\nx-aqueduct-attempts: %d\r\n" % (
         exchange.content_type,
         entry.call.id.encode(),
-        _header_value(exchange.target.name),
+        b"cache" if target is None else _header_value(target.name),
         len(entry.attempts),
     )
-    if dropped := entry.attempts[-1].dropped:
+    if cached is not None:
+        lines += cached.lines()
+    if dropped := entry.attempts[-1].dropped if cached is None or cached.answer is None else cached.answer.dropped:
         lines += b"x-aqueduct-dropped-params: %b\r\n" % _header_value(", ".join(dropped))
     return lines
 

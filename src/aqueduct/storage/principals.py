@@ -22,6 +22,7 @@ from aqueduct.storage.keys import Digest
 from aqueduct.storage.records import Records, Value
 from aqueduct.storage.tables import (
     api_tokens,
+    cache_generations,
     memberships,
     organisations,
     service_accounts,
@@ -69,6 +70,7 @@ async def load(connection: AsyncConnection, candidates: Sequence[Digest]) -> Pri
         ip_allow_list=compile_networks(None if row.ip_allow_list is None else tuple(row.ip_allow_list)),
         terms=terms_state(row),
         capture=policy_in_force(read_policy(row.organisation_capture), read_policy(row.capture)),
+        cache_generations=await load_cache_generations(connection, row.organisation_id),
     )
 
 
@@ -147,6 +149,21 @@ async def load_teams(connection: AsyncConnection, row: sa.Row[Any]) -> TeamsOf:
         frozenset(team_id for team_id, role in roles if role == TeamRole.ADMIN),
         row.team_id if row.team_id is not None or not roles else roles[0][0],
     )
+
+
+GENERATIONS_OF = (
+    sa.select(cache_generations.c.model, cache_generations.c.id)
+    .where(cache_generations.c.organisation_id.in_(["", sa.bindparam("organisation")]))
+    .order_by(cache_generations.c.organisation_id, cache_generations.c.model)
+)
+
+
+async def load_cache_generations(
+    connection: AsyncConnection, organisation_id: str | None
+) -> tuple[tuple[str, str], ...]:
+    """Return what was cleared of the cached answers that the caller may get: everybody's, and its organisation's."""
+    rows = await connection.execute(GENERATIONS_OF, {"organisation": organisation_id or ""})
+    return tuple((model, generation) for model, generation in rows)
 
 
 def subjects_of(row: sa.Row[Any], team_id: str | None) -> Subjects:

@@ -27,7 +27,9 @@ from aqueduct.storage.tables import (
 )
 
 HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
-REQUESTS, ERRORS, COST, DURATION = (MEASURES.index(name) for name in ("requests", "errors", "cost_nano", "duration_ms"))
+REQUESTS, ERRORS, COST, SAVED, DURATION = (
+    MEASURES.index(name) for name in ("requests", "errors", "cost_nano", "saved_nano", "duration_ms")
+)
 POSITIONS = {name: position for position, name in enumerate(MEASURES) if ERRORS < position < COST}
 """Where each unit is in the sums."""
 BLANK = [0] * len(MEASURES)
@@ -69,10 +71,14 @@ class Rollups:
         sums = self._usage.get(key) or self._usage.setdefault(key, BLANK.copy())
         failed = record.status >= 400 or record.error_code is not None
         count(sums, failed, record.units, record.cost_nano, record.total_ms)
+        if record.saved_nano:
+            sums[SAVED] += record.saved_nano
         if record.end_user is not None:
             key = (hour // 24 * 24, record.organisation_id, record.end_user, record.currency)
             sums = self._end_users.setdefault(key, BLANK.copy())
             count(sums, failed, record.units, record.cost_nano, record.total_ms)
+            if record.saved_nano:
+                sums[SAVED] += record.saved_nano
         if record.attempts:
             self._add_attempts(record)
         if record.started_at > self.last_used_at.get(record.api_token_id, 0.0):

@@ -87,7 +87,7 @@ class UsageSummary(msgspec.Struct, kw_only=True, frozen=True):
     """What one group used; `requests` are attempts where a group is a target.
 
     `keys` are in the order of the groupings, None where there was none; `names` are what people call those that are
-    ids, and None where there is no other name. `costs` are exact amounts by currency.
+    ids, and None where there is no other name. `costs` and what the cache `saved` are exact amounts by currency.
     """
 
     keys: tuple[str | None, ...]
@@ -96,6 +96,7 @@ class UsageSummary(msgspec.Struct, kw_only=True, frozen=True):
     errors: int
     units: dict[str, int]
     costs: dict[str, Decimal]
+    saved: dict[str, Decimal]
     duration_ms: int
 
 
@@ -294,6 +295,7 @@ def read_summary(row: SumsRow, by: Sequence[Grouping]) -> UsageSummary:
         errors=numbers["errors"],
         units={unit: numbers[unit] for unit in UNITS},
         costs={currency: from_nano(numbers["cost_nano"])} if currency else {},
+        saved={currency: from_nano(nano)} if currency and (nano := numbers["saved_nano"]) else {},
         duration_ms=numbers["duration_ms"],
     )
 
@@ -305,14 +307,23 @@ def total(
     requests = errors = duration_ms = 0
     units = dict.fromkeys(UNITS, 0)
     costs: dict[str, Decimal] = {}
+    saved: dict[str, Decimal] = {}
     for each in summaries:
         requests += each.requests
         errors += each.errors
         duration_ms += each.duration_ms
         for unit, amount in each.units.items():
             units[unit] += amount
-        for currency, cost in each.costs.items():
-            costs[currency] = costs.get(currency, Decimal(0)) + cost
+        for sums, amounts in ((costs, each.costs), (saved, each.saved)):
+            for currency, money in amounts.items():
+                sums[currency] = sums.get(currency, Decimal(0)) + money
     return UsageSummary(
-        keys=keys, names=names, requests=requests, errors=errors, units=units, costs=costs, duration_ms=duration_ms
+        keys=keys,
+        names=names,
+        requests=requests,
+        errors=errors,
+        units=units,
+        costs=costs,
+        saved=saved,
+        duration_ms=duration_ms,
     )

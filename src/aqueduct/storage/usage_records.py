@@ -33,13 +33,13 @@ OWNERS = {
     "service_account": service_accounts,
     "api_token": api_tokens,
 }
-FIRST = ("id", "started_at", "cost_nano", "units")
+FIRST = ("id", "started_at", "cost_nano", "saved_nano", "units")
 """The columns that are read first, since they are written otherwise than they are stored."""
 
 PLAIN = [name for name in usage_requests.c.keys() if name not in FIRST]  # noqa: SIM118 - not a dictionary
 NAMES = [f"{owner}_name" for owner in OWNERS]
-COLUMNS = ("id", "started_at", *NAMES, *PLAIN, "cost", "units", "attempts")
-"""What a record is shown as; `units` is a map, `attempts` a list of maps, `cost` the exact text of an amount."""
+COLUMNS = ("id", "started_at", *NAMES, *PLAIN, "cost", "saved", "units", "attempts")
+"""What a record is shown as; `units` is a map, `attempts` a list of maps, `cost` and `saved` exact texts of amounts."""
 FLAT_COLUMNS = (*COLUMNS[:-2], *UNITS, "attempts")
 """What a record is shown as where there are only cells."""
 
@@ -113,24 +113,28 @@ def as_stored(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
 
 def whole(record: Record, attempts: Attempts) -> list[Any]:
     """Return a record as the values of `COLUMNS`."""
-    identity, started_at, cost_nano, units, *plain, _count = record
-    cost = None if cost_nano is None else written(cost_nano)
-    return [identity, to_text(started_at), *plain, cost, as_json(units), attempts.get(identity, ())]
+    identity, started_at, cost_nano, saved_nano, units, *plain, _count = record
+    amounts = (as_amount(cost_nano), as_amount(saved_nano))
+    return [identity, to_text(started_at), *plain, *amounts, as_json(units), attempts.get(identity, ())]
 
 
 def flat(record: Record) -> list[Any]:
     """Return a record as the values of `FLAT_COLUMNS`: a column a unit, and the number of attempts."""
-    identity, started_at, cost_nano, units, *plain, count = record
+    identity, started_at, cost_nano, saved_nano, units, *plain, count = record
     used = decode_units(units)
-    cost = None if cost_nano is None else written(cost_nano)
-    return [identity, to_text(started_at), *plain, cost, *[used.get(unit, 0) for unit in UNITS], count]
+    amounts = (as_amount(cost_nano), as_amount(saved_nano))
+    return [identity, to_text(started_at), *plain, *amounts, *[used.get(unit, 0) for unit in UNITS], count]
 
 
 def read_attempt(row: Sequence[Any]) -> dict[str, Any]:
     """Return an attempt as it is shown."""
     _, started_at, cost_nano, units, *plain = row
-    cost = None if cost_nano is None else written(cost_nano)
-    return dict(zip(ATTEMPT_COLUMNS, (to_text(started_at), *plain, cost, as_json(units)), strict=True))
+    return dict(zip(ATTEMPT_COLUMNS, (to_text(started_at), *plain, as_amount(cost_nano), as_json(units)), strict=True))
+
+
+def as_amount(nano: int | None) -> str | None:
+    """Write an amount of money, where there is one."""
+    return None if nano is None else written(nano)
 
 
 def as_json(units: str) -> msgspec.Raw:

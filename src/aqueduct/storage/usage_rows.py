@@ -44,6 +44,8 @@ REQUEST_COLUMNS = (
     "total_ms",
     "end_user",
     "client_request_id",
+    "cache",
+    "saved_nano",
 )
 ATTEMPT_COLUMNS = (
     "request_id",
@@ -151,6 +153,8 @@ def request_row(record: UsageRecord, units: str) -> Row:
         record.total_ms,
         record.end_user or NO_TEXT,
         record.client_request_id or NO_TEXT,
+        record.cache or NO_TEXT,
+        NO_NUMBER if record.saved_nano is None else record.saved_nano,
     )
 
 

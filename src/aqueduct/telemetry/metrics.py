@@ -34,4 +34,16 @@ TARGETS_OPENED = Counter(
 RETRIES_REFUSED = Counter(
     "aqueduct_retries_refused_total", "Failed attempts that were not followed by another: the retry budget was spent."
 )
+CACHE_REQUESTS = Counter(
+    "aqueduct_cache_requests_total", "Requests for models with a cache, by what it did for them.", ["outcome"]
+)
+CACHE_JOINS = Counter(
+    "aqueduct_cache_joins_total", "Requests that waited for the answer of an equal one instead of asking for it."
+)
+CACHE_BYTES = Gauge("aqueduct_cache_bytes", "What the answers take that are kept in this process.")
+CACHE_FAILURES = Counter(
+    "aqueduct_cache_failures_total",
+    "Answers that the Valkey server of the cache could not be asked for, or did not take.",
+    ["operation"],
+)
 HEDGES = Counter("aqueduct_hedges_total", "Second targets that were asked beside a slow first one.")

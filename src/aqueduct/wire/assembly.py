@@ -37,7 +37,8 @@ def assemble(stream: bytes) -> dict[str, Any]:
         chunk = msgspec.json.decode(payload, type=dict[str, Any])
         for choice in msgspec.convert(chunk.pop("choices", None) or [], list[dict[str, Any]]):
             _add_choice(choices, choice)
-        _fold(document, chunk)
+        # What an answer says of itself, each chunk says whole.
+        document.update((name, value) for name, value in chunk.items() if value is not None or name not in document)
     if choices:
         document["choices"] = [choices[index] for index in sorted(choices)]
     if isinstance(kind := document.get("object"), str):

@@ -27,5 +27,17 @@ def replay(body: bytes, *, wants_usage: bool) -> list[bytes]:
     return [msgspec.json.encode(payload) for payload in payloads]
 
 
+def replay_completion(body: bytes, *, wants_usage: bool) -> list[bytes]:
+    """Return the same for a plain completion: one chunk a choice."""
+    document: dict[str, Any] = msgspec.json.decode(body)
+    usage = document.pop("usage", None)
+    choices = document.pop("choices")
+    silent = {"usage": None} if wants_usage else {}
+    payloads = [{**document, "choices": [choice], **silent} for choice in choices]
+    if wants_usage:
+        payloads.append({**document, "choices": [], "usage": usage})
+    return [msgspec.json.encode(payload) for payload in payloads]
+
+
 def _choice(index: int, delta: dict[str, Any], logprobs: Any, finish_reason: str | None) -> dict[str, Any]:
     return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}

@@ -86,6 +86,7 @@ GET    /usage                                    | admin boss lead member accoun
 GET    /usage/export                             | admin boss lead member account |
 GET    /usage/requests/export                    | admin boss lead member account |
 GET    /targets                                  | admin                          | boss lead member account
+POST   /cache/clear                              | admin boss                     | lead member account
 """
 """Operation | who may | who is told that he may not: he sees the object, or the place it would be in.
 
@@ -203,6 +204,7 @@ class Stage:
             "budgets": about | {"amount": "5", "period": "month"},
             "terms": {"text": "Be kind."} | organisation,
             "webhooks": {"name": unique("hook"), "url": "https://hook.invalid/"} | organisation,
+            "cache": organisation,
         }
         if resource == "memberships":
             return {"team": self.tenant.team, "user": self.user(is_in_team=False)}

@@ -100,7 +100,11 @@ def test_sums_for_programs_are_json(used: CommandLine) -> None:
         "input_audio_tokens": 0,
         "output_audio_tokens": 0,
         "images": 0,
+        "cache_hits": 0,
+        "saved_input_tokens": 0,
+        "saved_output_tokens": 0,
         "cost": None,
+        "saved": None,
         "currency": None,
         "duration_ms": 0,
     }
@@ -109,7 +113,7 @@ def test_sums_for_programs_are_json(used: CommandLine) -> None:
 def test_a_table_ends_with_the_total(used: CommandLine) -> None:
     lines = used.output("usage").splitlines()
     assert "Input tokens" in lines[1]
-    assert lines[-2].split()[1::2] == ["Total", "3", "1", "2,000", "400", "60", "0", "-"]
+    assert lines[-2].split()[1::2] == ["Total", "3", "1", "2,000", "400", "60", "0", "-", "0", "-"]
 
 
 def test_raw_records_are_exported_with_their_ids(used: CommandLine) -> None:

@@ -216,4 +216,4 @@ async def test_a_look_up_is_few_queries(world: World) -> None:
     sa.event.listen(engine, "before_cursor_execute", note)
     await world.look_up(created.value)
     sa.event.remove(engine, "before_cursor_execute", note)
-    assert len([each for each in statements if each.startswith("SELECT")]) == 5
+    assert len([each for each in statements if each.startswith("SELECT")]) == 6

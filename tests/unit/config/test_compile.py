@@ -194,3 +194,47 @@ def test_fallbacks_of_different_reasons_may_cross_but_none_may_lead_back() -> No
 def test_keys_are_one_or_several_and_each_is_given_once() -> None:
     assert "either" in refused(ROUTED.replace("api_keys:", "api_key: key-0, api_keys:"))
     assert "twice" in refused(ROUTED.replace("key-2", "key-1"))
+
+
+CACHED = GOOD.replace(
+    "    timeouts: {first_byte: 30}\n", "    cache: {ttl: 60, when: asked}\n    price: {input_per_million: 1}\n"
+)
+
+
+def test_a_cache_is_off_unless_it_is_asked_for() -> None:
+    plain, cached = compile_text(GOOD, OPENAI_API_KEY="k"), compile_text(CACHED, OPENAI_API_KEY="k")
+    assert all(model.cache is None for model in plain.models)
+    policy = cached.by_name["main"].cache
+    assert policy is not None
+    assert (policy.ttl_seconds, policy.is_always, policy.max_bytes, policy.goes_by_asked_name) == (
+        60,
+        False,
+        262_144,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_the_same"),
+    [
+        ("priority: 2", "priority: 0", True),
+        ("idle: 9", "idle: 8", True),
+        ("input_per_million: 1", "input_per_million: 2", True),
+        ("ttl: 60", "ttl: 61", True),
+        ("model: llama-4", "model: llama-5", False),
+        ("http://10.0.0.5", "http://10.0.0.6", False),
+        ("physics", "chemistry", False),
+        ("structured_output: tool", "structured_output: native", False),
+        ("provider: openai, model: gpt-4.1-2025-04-14", "provider: lab, model: gpt-4.1-2025-04-14", False),
+    ],
+)
+def test_what_changes_answers_changes_the_cache_s_version_and_nothing_else_does(
+    old: str, new: str, is_the_same: bool
+) -> None:
+    def version(text: str, key: str) -> str:
+        policy = compile_text(text, OPENAI_API_KEY=key).by_name["gpt-4.1"].cache
+        assert policy is not None
+        return policy.version
+
+    assert old in CACHED
+    assert (version(CACHED.replace(old, new), "another key") == version(CACHED, "key")) is is_the_same

@@ -25,6 +25,8 @@ def test_of_every_kind_somebody_has_decided_whom_its_changes_concern() -> None:
         (Kind.TERMS, {"id": "ter_1", "organisation_id": "org_1"}, "org_1"),
         (Kind.TERMS, {"terms_id": "ter_1", "user_id": "usr_1", "organisation_id": "org_1"}, "usr_1"),
         (Kind.TARGET, {"id": "x"}, UNKNOWN),
+        (Kind.CACHE, {"id": "clr_1", "organisation_id": "org_1"}, "org_1"),
+        (Kind.CACHE, {"id": "clr_1", "organisation_id": None}, UNKNOWN),
     ],
 )
 def test_a_change_concerns_those_who_are_known_by_an_id(kind: Kind, item: dict[str, object], expected: str) -> None:

@@ -17,11 +17,13 @@ admin          anywhere       create read update delete   api_tokens model_rules
 admin          anywhere       create read                 terms
 admin          anywhere       read                        audit usage targets
 admin          anywhere       read update delete          captures
+admin          anywhere       delete                      cache
 org_admin      organisation   create read update delete   teams users memberships service_accounts
 org_admin      organisation   create read update delete   api_tokens model_rules limits budgets webhooks
 org_admin      organisation   create read                 terms
 org_admin      organisation   read update                 organisations
 org_admin      organisation   read                        audit usage
+org_admin      organisation   delete                      cache
 org_admin      organisation   read update delete          captures
 team_admin     led_team       create read update delete   memberships service_accounts api_tokens limits budgets
 team_admin     led_team       read                        teams users model_rules usage

@@ -90,5 +90,6 @@ def view(group: UsageSummary, by: Sequence[str]) -> dict[str, object]:
         "errors": group.errors,
         "units": group.units,
         "costs": {currency: f"{cost:f}" for currency, cost in group.costs.items()},
+        "saved": {currency: f"{amount:f}" for currency, amount in group.saved.items()},
         "duration_ms": group.duration_ms,
     }

@@ -11,7 +11,7 @@ from aqueduct.control.usage_export import LineFormat
 
 
 class UsageView(BaseModel):
-    """What one group used, with exact costs by currency.
+    """What one group used, with exact costs by currency, and what the response cache saved.
 
     `keys` has an entry a grouping (null: none), `names` what people call those that are ids.
     """
@@ -22,6 +22,7 @@ class UsageView(BaseModel):
     errors: int
     units: dict[str, int]
     costs: dict[str, Decimal]
+    saved: dict[str, Decimal]
     duration_ms: int
 
 

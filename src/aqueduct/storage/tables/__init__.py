@@ -6,6 +6,7 @@ Instants are integers (see `instants.py`): one representation that both engines 
 from aqueduct.storage.tables.api_tokens import api_tokens
 from aqueduct.storage.tables.audit_log import audit_log
 from aqueduct.storage.tables.base import SCHEMA_VERSION, metadata, schema_version
+from aqueduct.storage.tables.cache import cache_generations
 from aqueduct.storage.tables.captures import captures
 from aqueduct.storage.tables.changes import changes
 from aqueduct.storage.tables.declared import declared_objects
@@ -31,6 +32,7 @@ __all__ = [
     "api_tokens",
     "audit_log",
     "budgets",
+    "cache_generations",
     "captures",
     "changes",
     "declared_objects",

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from aqueduct.domain.usage import UNITS
 from aqueduct.storage.tables.base import metadata
 
-MEASURES = ("requests", "errors", *UNITS, "cost_nano", "duration_ms")
+MEASURES = ("requests", "errors", *UNITS, "cost_nano", "saved_nano", "duration_ms")
 """What is summed; all are additive. `duration_ms` over `requests` is a mean."""
 
 

@@ -31,6 +31,8 @@ usage_requests = sa.Table(
     sa.Column("total_ms", sa.Float, nullable=False),
     sa.Column("end_user", sa.Text),
     sa.Column("client_request_id", sa.Text),
+    sa.Column("cache", sa.Text),
+    sa.Column("saved_nano", sa.BigInteger),
     # No index on the time: ids are UUIDv7, so that a range of time is a range of keys (`instants.first_id`).
     # The rows are found by their key alone: a hidden row number would be a second tree to keep.
     sqlite_with_rowid=False,
