@@ -5,11 +5,10 @@ models for what it was refused for.
 """
 
 import asyncio
-import time
 from functools import partial
 from typing import Protocol
 
-from aqueduct.domain.event import Emit, target_down_event
+from aqueduct.domain.event import Emit
 from aqueduct.domain.model import Model, Provider
 from aqueduct.domain.price import Price
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
@@ -20,6 +19,7 @@ from aqueduct.gateway.exchange import Exchange
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.routing.hedging import race
 from aqueduct.gateway.routing.traffic import Traffic
+from aqueduct.gateway.routing.view import down_event
 from aqueduct.gateway.routing.waiting import wait_for_room
 from aqueduct.gateway.routing.walk import Ask, Walk
 from aqueduct.wire.request import Request
@@ -109,10 +109,10 @@ class Router:
             raise UpstreamTimeout("the deadline of all attempts has passed") from None
 
     def _tell(self, walk: Walk) -> None:
-        """Tell that targets are down which did not answer however often they were asked."""
+        """Tell of targets that did not answer however often they were asked, where no breaker is there to tell it."""
         for target, error in walk.unanswered.items():
-            name, provider = target.name, target.provider.name
-            self._emit(target_down_event(name, provider, walk.model.name, code=error.code, now=time.time()))
+            if not target.provider.breaker.is_enabled:
+                self._emit(down_event(target, error.code))
 
     async def _price(self, exchange: Exchange, model: str, entry: Entry) -> None:
         """Find out what a model costs that only the request named, once an upstream has shown that it knows it."""
