@@ -45,7 +45,7 @@ from aqueduct.gateway.routing.view import StateTeller, list_health
 from aqueduct.gateway.schema.checker import SchemaChecker
 from aqueduct.gateway.server import GatewayServer, bind, loop_factory
 from aqueduct.gateway.sharing.board import Board
-from aqueduct.gateway.sharing.sharing import Sharing
+from aqueduct.gateway.sharing.sharing import Alone, Sharing
 from aqueduct.gateway.state import State
 from aqueduct.gateway.target_caller import Signer, TargetCaller
 from aqueduct.local import weights
@@ -115,10 +115,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         signers: dict[str, Signer] = {"google": GoogleSigner(http), "aws": AwsSigner()}
         opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}, signers))
         traffic = Traffic()
-        teller = StateTeller(events.emit)
-        traffic.listeners.append(teller)
-        traffic.retain(target for model in snapshot.models for target in model.targets)
-        sharing = await _share(settings, traffic, teller)
+        sharing = await _share(settings, snapshot, traffic, events)
         pipeline = Pipeline(
             state,
             authenticator,
@@ -147,22 +144,22 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             await local.start(paths)
             state.swap(changed)
             traffic.retain(target for model in changed.models for target in model.targets)
-            if sharing is not None:
-                sharing.refresh()
             await local.retire(paths)
 
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
         background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run(), capture_writer.run()]
-        background.append(HealthChecks(lambda: state.snapshot, traffic, KINDS, http).run())
-        background += [] if sharing is None else [sharing.run()]
+        background += [HealthChecks(lambda: state.snapshot, traffic, KINDS, http).run(), sharing.run()]
         background += await _watches(workspace, settings, counters, events)
         await _run(server, listener, background)
 
 
-async def _share(settings: Settings, traffic: Traffic, teller: StateTeller) -> Sharing | None:
-    """Begin to share the health of targets with the other gateways of a Valkey server; None where there is none."""
+async def _share(settings: Settings, snapshot: Snapshot, traffic: Traffic, events: Events) -> Sharing | Alone:
+    """Watch the targets, and share what is known of them with the other gateways of a Valkey server, if there is one."""
+    teller = StateTeller(events.emit)
+    traffic.listeners.append(teller)
+    traffic.retain(target for model in snapshot.models for target in model.targets)
     if settings.valkey_url is None:
-        return None
+        return Alone()
     sharing = Sharing(Board(settings.valkey_url.get_secret_value()), traffic, teller.learn)
     await sharing.begin()
     return sharing

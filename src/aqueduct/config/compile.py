@@ -259,6 +259,7 @@ class _Compiler:
             raise self._source.error(f"{path}.model_path", f"there is no file {node.model_path}")
         if node.model is None and not is_local:
             raise self._source.error(path, "a target needs a model")
+        window = node.context_window or model.context_window
         return Target(
             provider=provider,
             model=node.model or model.name,
@@ -271,7 +272,8 @@ class _Compiler:
             model_path=node.model_path,
             weight=node.weight,
             limits=compile_limits(node.limits),
-            context_window=node.context_window or model.context_window,
+            context_window=window if isinstance(window, int) else None,
+            is_window_given=window is not None,
         )
 
 

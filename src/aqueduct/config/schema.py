@@ -11,6 +11,7 @@ from aqueduct.domain.routing import Stickiness, Strategy
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+Window = Count | Literal["unknown"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
@@ -115,7 +116,7 @@ class TargetNode(_Node, frozen=True):
     priority: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 1
     weight: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 1.0
     limits: TargetLimitsNode | None = None
-    context_window: Count | None = None
+    context_window: Window | None = None
     structured_output: StructuredOutput | None = None
     price: PriceNode | list[PriceNode] | None = None
     timeouts: TimeoutsNode = TimeoutsNode()
@@ -137,7 +138,7 @@ class ModelNode(_Node, frozen=True):
     retries: RetriesNode = RetriesNode()
     deadline: Seconds | None = None
     queue: Annotated[float, msgspec.Meta(ge=0, le=600)] = 5.0
-    context_window: Count | None = None
+    context_window: Window | None = None
     price: PriceNode | list[PriceNode] | None = None
     timeouts: TimeoutsNode = TimeoutsNode()
 

@@ -17,6 +17,7 @@ from aqueduct.gateway.account import Entry
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange
 from aqueduct.gateway.opening import Opener
+from aqueduct.gateway.routing.context_window import may_be_over
 from aqueduct.gateway.routing.hedging import race
 from aqueduct.gateway.routing.traffic import Traffic
 from aqueduct.gateway.routing.view import down_event
@@ -53,7 +54,9 @@ class Router:
         traffic = entry.traffic = self._traffic
         traffic.budget(model).requests += 1
         first = model.targets[0]
-        if not (model.routing.takes_first and first.context_window is None and traffic.state(first).is_free):
+        window = first.context_window
+        is_first = model.routing.takes_first and traffic.state(first).is_free
+        if not is_first or (window is not None and may_be_over(entry.call.body_bytes, window)):
             return await self._walk(opener, Walk(model, request, entry, traffic, snapshot), entry)
         # Nothing is to be decided, as for nearly every request: what decides is made only when this one fails.
         try:

@@ -1,4 +1,4 @@
-"""Gateways that share what they know of targets over a real Valkey server; their clocks stand until a test moves them."""
+"""Gateways that share what they know of targets over a real Valkey server; a test moves their clocks."""
 
 import itertools
 import os

@@ -1,7 +1,7 @@
 """Who may try a target that is half open, where several gateways share what they know of it: one of them at a time.
 
-Pure: what is wanted is asked for elsewhere (`gateway/sharing/`), beside the path of requests, and its answer noted here.
-A gateway that is alone may always.
+Pure: what is wanted is asked for elsewhere (`gateway/sharing/`), beside the path of requests, and the answer noted
+here. A gateway that is alone may always.
 """
 
 from collections.abc import Callable
@@ -43,11 +43,14 @@ class Leases:
         return self.is_shared and identity in self.wanted
 
     def grant(self, identity: str, until: float) -> None:
-        """This gateway may try."""
-        self._granted[identity] = until
+        """Note that it is this gateway's turn, unless it has had it already."""
+        self.wanted.discard(identity)
+        if identity not in self.returned:
+            self._granted[identity] = until
 
     def deny(self, identity: str, until: float) -> None:
-        """Another gateway tries."""
+        """Note that it is another gateway's turn."""
+        self.wanted.discard(identity)
         self._granted.pop(identity, None)
         self._denied[identity] = until
 

@@ -27,7 +27,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     short: int = 0
 
     def left_of(self, limit: int, used: int, own: int) -> int:
-        """Return how much of a limit this gateway may have, `used` being what the others have of it, `own` what it has."""
+        """Return how much of a limit this gateway may have: `used` is what the others have of it, `own` what it has."""
         left = limit - used
         # Who has nothing yet is not held to a part: one large request may need more of it.
         return min(left, max(limit // (1 + self.short), 1)) if self.short and own else left

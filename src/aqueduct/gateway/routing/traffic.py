@@ -195,6 +195,8 @@ class Traffic:
         self.rng = rng or random.Random()  # noqa: S311 -- spreads load, keeps no secret
         self.listeners: list[Listener] = []
         self.leases = Leases()
+        self.generation = 0
+        """How often other targets came to be served."""
         self._by_target: dict[Target, TargetState] = {}
         self._by_id: dict[str, TargetState] = {}
         self._budgets: dict[str, RetryBudget] = {}
@@ -229,6 +231,7 @@ class Traffic:
                 self._by_id[known.id] = known
             self.state(target)
         self._budgets = {}
+        self.generation += 1
 
     def tell(self, state: TargetState, error: UpstreamError | None) -> None:
         """Tell that a target is out of use, or back."""

@@ -123,7 +123,8 @@ end
 
 local changed = {}
 for _, key in ipairs(redis.call('ZRANGEBYSCORE', order, '(' .. whole(said.since), '+inf')) do
-  local reason, ends, openings, gateway = string.match(redis.call('HGET', health, key) or '', '^(%S+) (%S+) (%S+) (%S+)')
+  local stored = redis.call('HGET', health, key) or ''
+  local reason, ends, openings, gateway = string.match(stored, '^(%S+) (%S+) (%S+) (%S+)')
   if gateway and gateway ~= me then
     changed[#changed + 1] = {key, reason, tonumber(ends) - now, tonumber(openings)}
   end

@@ -1,4 +1,4 @@
-"""Keeps this gateway's picture of its targets and the board's the same: a few times a second, and when something changes.
+"""Keeps this gateway's picture of its targets and the board's the same: some times a second, and when a thing changes.
 
 Nothing here is awaited by a request. A target is shared under a hash of what it is (provider, address, credential,
 model, see `identify`): configs that differ do not mix, and no credential is ever said.
@@ -39,6 +39,13 @@ Learned = Callable[[TargetState], None]
 logger = structlog.get_logger(__name__)
 
 
+class Alone:
+    """What there is instead where no server is: nothing to do."""
+
+    async def run(self) -> None:
+        """Return at once."""
+
+
 class Sharing:
     """Says what changes here and learns what changed elsewhere; `begin` before the first request, then `run`."""
 
@@ -50,6 +57,7 @@ class Sharing:
         self._machine = platform.node()
         self._keys: dict[str, str | None] = {}
         self._since = 0
+        self._generation = traffic.generation
         self._changed: set[str] = set()
         self._has_news = asyncio.Event()
         self._is_away = False
@@ -78,12 +86,6 @@ class Sharing:
         """Leave the server."""
         await self._board.close()
 
-    def refresh(self) -> None:
-        """Learn everything anew: other targets are served now."""
-        self._keys.clear()
-        self._since = 0
-        self._has_news.set()
-
     def _note(self, state: TargetState, _: UpstreamError | None) -> None:
         self._changed.add(state.id)
         self._has_news.set()
@@ -106,6 +108,11 @@ class Sharing:
         return True
 
     def _say(self, now: float) -> Said:
+        if self._generation != self._traffic.generation:
+            # Other targets are served now: everything is learnt anew.
+            self._generation = self._traffic.generation
+            self._keys.clear()
+            self._since = 0
         shared = [(key, state) for state in self._traffic.states if (key := self._key(state)) is not None]
         leases = self._traffic.leases
         said = Said(
@@ -125,27 +132,25 @@ class Sharing:
         if not (heard.changed or said.wanted or said.used):
             return
         by_key = {key: state for state in self._traffic.states if (key := self._key(state)) is not None}
-        now, leases = self._traffic.now(), self._traffic.leases
         for each in heard.changed:
-            state = by_key.get(each.key)
+            if (state := by_key.get(each.key)) is not None:
+                self._learn(state, each, sent_at)
+        leases = self._traffic.leases
+        for state in [by_key[key] for key in heard.granted if key in by_key]:
+            leases.grant(state.id, sent_at + LEASE_MS / 1000)
+        for state in [by_key[key] for key in heard.denied if key in by_key]:
+            leases.deny(state.id, self._traffic.now() + DENIED_SECONDS)
+        for key, use in heard.used.items():
+            if (state := by_key.get(key)) is not None and state.quota is not None:
+                state.quota.others = use
+
+    def _learn(self, state: TargetState, health: Health, sent_at: float) -> None:
+        if state.id in self._changed:
             # What has happened here meanwhile is newer, and is said next.
-            if state is None or state.id in self._changed:
-                continue
-            ends_at = sent_at + each.remaining_ms / 1000
-            if state.breaker.learn(Symptom(each.reason), ends_at, each.openings, now):
-                self._learned(state)
-        for key in (*heard.granted, *heard.denied):
-            if (state := by_key.get(key)) is None:
-                continue
-            leases.wanted.discard(state.id)
-            if key in heard.denied:
-                leases.deny(state.id, now + DENIED_SECONDS)
-            elif state.id not in leases.returned:
-                leases.grant(state.id, sent_at + LEASE_MS / 1000)
-        for usage in said.used:
-            state = by_key.get(usage.key)
-            if state is not None and state.quota is not None:
-                state.quota.others = heard.used.get(usage.key, NOBODY)
+            return
+        ends_at = sent_at + health.remaining_ms / 1000
+        if state.breaker.learn(Symptom(health.reason), ends_at, health.openings, self._traffic.now()):
+            self._learned(state)
 
     def _meet(self) -> None:
         """The server answers: what is out of use here is said, whoever knew of it before."""
