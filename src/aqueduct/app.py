@@ -154,7 +154,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
 
 
 async def _share(settings: Settings, snapshot: Snapshot, traffic: Traffic, events: Events) -> Sharing | Alone:
-    """Watch the targets, and share what is known of them with the other gateways of a Valkey server, if there is one."""
+    """Watch the targets, and share their health with the other gateways of a Valkey server, if there is one."""
     teller = StateTeller(events.emit)
     traffic.listeners.append(teller)
     traffic.retain(target for model in snapshot.models for target in model.targets)

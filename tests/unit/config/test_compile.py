@@ -194,3 +194,33 @@ def test_fallbacks_of_different_reasons_may_cross_but_none_may_lead_back() -> No
 def test_keys_are_one_or_several_and_each_is_given_once() -> None:
     assert "either" in refused(ROUTED.replace("api_keys:", "api_key: key-0, api_keys:"))
     assert "twice" in refused(ROUTED.replace("key-2", "key-1"))
+
+
+def test_a_day_without_quotes_is_taken_as_it_is_written() -> None:
+    text = """\
+providers:
+  - {name: azure, kind: azure, base_url: "https://x.openai.azure.com", options: {api_version: 2024-10-21}}
+models:
+  - name: m
+    targets: [{provider: azure, model: d, price: {input_per_million: 1, valid_from: 2026-12-31}}]
+"""
+    (target,) = compile_text(text).models[0].targets
+    assert target.provider.options["api_version"] == "2024-10-21"
+    assert target.prices[0].valid_from == 1_798_675_200.0
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        (
+            "strategy: wieghted",
+            "models[0].strategy: Invalid enum value 'wieghted' (one of: priority, weighted, least-busy, lowest-cost,",
+        ),
+        ("sticky: sometimes", "(one of: token, user, prompt_cache_key, prefix)"),
+        ("hedge: {after: p99}", "(one of: p95)"),
+        ("description: 5", "Expected `str | null`, got `int` (put it in quotes)"),
+    ],
+)
+def test_an_error_says_what_there_is_to_choose_from(member: str, message: str) -> None:
+    text = f"providers: [{{name: a, kind: local}}]\nmodels:\n- {{name: m, targets: [{{provider: a}}], {member}}}\n"
+    assert message in refused(text)
