@@ -149,6 +149,13 @@ def test_an_outage_is_noticed_without_a_request_and_so_is_its_end(gateways: Gate
     assert answered_by(one, "checked") == "b/m"
 
 
+def test_a_request_that_is_clearly_too_long_for_a_window_is_not_sent(gateways: Gateways, upstreams: Upstreams) -> None:
+    text = "to be or not to be " * 4_000
+    answer = chat(gateways[0], "keyed", messages=[{"role": "user", "content": text}])
+    assert (answer.status, answer.error["code"]) == (400, "context_length_exceeded")
+    assert upstreams[3].received == []
+
+
 def test_the_next_key_takes_over_at_a_rate_limit_and_the_command_line_shows_each(
     gateways: Gateways, upstreams: Upstreams
 ) -> None:

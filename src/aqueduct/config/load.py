@@ -129,7 +129,7 @@ class _Builder:
             mapping[key] = None if is_skipped else self.build(value_node, here, depth + 1)
         return mapping
 
-    def _build_scalar(self, node: yaml.ScalarNode, path: str) -> Any:
+    def _build_scalar(self, node: yaml.Node, path: str) -> Any:
         if node.tag == _TIMESTAMP:
             # An Azure API version is one, and is wanted as it is written; what is to be a day is read from the text.
             return node.value

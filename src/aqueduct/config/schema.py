@@ -22,11 +22,13 @@ class _Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class TimeoutsNode(_Node, frozen=True):
     """How long targets may take, in seconds; what is left out is inherited (target, then model, then the default).
 
-    `first_byte` holds until the answer's first byte, or a stream's first event.
+    `first_byte` holds until the answer's first byte, or a stream's first event; `first_content` until a stream's first
+    event that has content.
     """
 
     connect: Seconds | None = None
     first_byte: Seconds | None = None
+    first_content: Seconds | None = None
     idle: Seconds | None = None
     total: Seconds | None = None
 

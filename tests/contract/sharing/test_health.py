@@ -109,7 +109,7 @@ async def test_a_turn_is_kept_for_as_long_as_it_is_used_and_lapses_with_its_gate
         each.state.is_in_use(each.at)
     await exchange(a)
     a.ask()
-    key = f"{prefix}:targets:leases"
+    key = f"{prefix}:targets:1:leases"
     before = shared_server.lines("HVALS", key)
     shared_server.command("HSET", key, a.state.id, f"{before[0]} 1")  # the time is up
     await exchange(a, b)
@@ -148,7 +148,7 @@ async def test_what_differs_does_not_mix_and_no_credential_is_said(shared_server
     ]
     await exchange(a, *others)
     assert all(each.state.breaker.is_closed for each in others)
-    said = " ".join(shared_server.lines("HGETALL", f"{prefix}:targets:health"))
+    said = " ".join(shared_server.lines("HGETALL", f"{prefix}:targets:1:health"))
     assert a.state.id in said
     assert "secret" not in said
     await close(a, *others)

@@ -15,6 +15,8 @@ from aqueduct.gateway.routing.quota import Use
 LEASE_MS = 2_000
 """How long a turn to try a target is held unless it is renewed: as long as one that died keeps the others from it."""
 _SOCKET_SECONDS = 1.0
+_FORMAT = 1
+"""Part of the keys: a later version that writes otherwise has a board of its own, while gateways are replaced."""
 
 
 class Health(msgspec.Struct, frozen=True, array_like=True):
@@ -67,7 +69,7 @@ class Board:
     def __init__(self, url: str, prefix: str = "aqueduct") -> None:
         self._client = Redis(connection_pool=open_pool(url, socket_seconds=_SOCKET_SECONDS))
         self._script = self._client.register_script(_EXCHANGE)
-        self._keys = [f"{prefix}:targets:{name}" for name in ("health", "order", "leases", "use")]
+        self._keys = [f"{prefix}:targets:{_FORMAT}:{name}" for name in ("health", "order", "leases", "use")]
 
     async def exchange(self, said: Said) -> Heard:
         """Say and hear, in one round trip; raises `RedisError`, `OSError` or `TimeoutError`."""

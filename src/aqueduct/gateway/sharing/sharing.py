@@ -31,6 +31,7 @@ RETRY_SECONDS = 1.0
 
 _PAUSE_SECONDS = 0.02
 """Between two exchanges at the least, so that what happens in one moment is said at once."""
+_SYMPTOMS = {symptom.value: symptom for symptom in Symptom}
 _LOOPBACK = ("localhost", "127.", "::1")
 
 Learned = Callable[[TargetState], None]
@@ -145,11 +146,11 @@ class Sharing:
                 state.quota.others = use
 
     def _learn(self, state: TargetState, health: Health, sent_at: float) -> None:
-        if state.id in self._changed:
-            # What has happened here meanwhile is newer, and is said next.
+        if state.id in self._changed or health.reason not in _SYMPTOMS:
+            # What has happened here meanwhile is newer, and is said next; an unknown reason is a later version's.
             return
         ends_at = sent_at + health.remaining_ms / 1000
-        if state.breaker.learn(Symptom(health.reason), ends_at, health.openings, self._traffic.now()):
+        if state.breaker.learn(_SYMPTOMS[health.reason], ends_at, health.openings, self._traffic.now()):
             self._learned(state)
 
     def _meet(self) -> None:
