@@ -24,6 +24,13 @@ def take(gateway: Gateway, most: int = 100) -> list[Flight]:
     return taken
 
 
+async def talk(*gateways: Gateway) -> None:
+    """Let each say and hear what is used, which it does once a second."""
+    for gateway in gateways:
+        gateway.at += 1.0
+        assert await gateway.exchange()
+
+
 def two(server: ValkeyProcess, prefix: str, **limits: int) -> tuple[Gateway, Gateway]:
     shared = target(limits=TargetLimits(**limits))
     return Gateway(server.url, prefix, shared), Gateway(server.url, prefix, shared)
@@ -32,11 +39,9 @@ def two(server: ValkeyProcess, prefix: str, **limits: int) -> tuple[Gateway, Gat
 async def test_requests_of_all_gateways_count(shared_server: ValkeyProcess, prefix: str) -> None:
     a, b = two(shared_server, prefix, requests_per_minute=10)
     assert len(take(a, 6)) == 6
-    await a.exchange()
-    await b.exchange()
+    await talk(a, b)
     assert len(take(b)) == 4
-    await b.exchange()
-    await a.exchange()
+    await talk(b, a)
     assert not ready(a)
     await a.sharing.close()
     await b.sharing.close()
@@ -45,14 +50,12 @@ async def test_requests_of_all_gateways_count(shared_server: ValkeyProcess, pref
 async def test_tokens_and_places_of_all_gateways_count(shared_server: ValkeyProcess, prefix: str) -> None:
     a, b = two(shared_server, prefix, tokens_per_minute=10 * TRAITS.tokens_used, concurrency=8)
     taken = take(a, 6)
-    await a.exchange()
-    await b.exchange()
+    await talk(a, b)
     assert len(take(b)) == 2
     assert b.state.room_wait(b.at, TRAITS) == NEWS_SECONDS
     for flight in taken:
         flight.end(None, {"input_tokens": TRAITS.tokens_used}, is_whole=True)
-    await a.exchange()
-    await b.exchange()
+    await talk(a, b)
     assert len(take(b)) == 2  # there are places, but the minute is not over
     await a.sharing.close()
     await b.sharing.close()
@@ -63,15 +66,12 @@ async def test_who_has_all_of_a_limit_lets_one_who_has_nothing_have_a_part(
 ) -> None:
     a, b = two(shared_server, prefix, requests_per_minute=10)
     assert len(take(a)) == 10
-    await a.exchange()
-    await b.exchange()
+    await talk(a, b)
     assert not ready(b)
-    await b.exchange()
-    await a.exchange()  # hears that the other one is short
+    await talk(b, a)  # hears that the other one is short
     a.at += 61.0
     assert len(take(a)) == 5
-    await a.exchange()
-    await b.exchange()
+    await talk(a, b)
     assert len(take(b)) == 5
     await a.sharing.close()
     await b.sharing.close()
@@ -80,8 +80,7 @@ async def test_who_has_all_of_a_limit_lets_one_who_has_nothing_have_a_part(
 async def test_alone_a_gateway_goes_by_what_it_uses_itself(server: ValkeyProcess, prefix: str) -> None:
     a, b = two(server, prefix, requests_per_minute=10)
     take(a)
-    await a.exchange()
-    await b.exchange()
+    await talk(a, b)
     assert not ready(b)
     server.kill()
     await b.exchange()

@@ -11,8 +11,9 @@ import msgspec
 from aqueduct.domain.routing import TargetLimits
 
 MINUTE = 60.0
-NEWS_SECONDS = 0.3
-"""How long it may take until there is news of other gateways."""
+NEWS_SECONDS = 0.5
+"""After how long it is looked again whether there is news of other gateways, which there is about once a second."""
+_SHORT_SECONDS = 2.0
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +62,7 @@ class Quota:
     def use(self, now: float, in_flight: int) -> Use:
         """Return what this gateway uses, for the others."""
         self._forget(now)
-        is_short = now - self.short_at < 1.0
+        is_short = now - self.short_at < _SHORT_SECONDS
         return Use(requests=len(self._slots), tokens_used=self._tokens_used, in_flight=in_flight, short=int(is_short))
 
     def take(self, now: float, estimate: int) -> Slot:

@@ -29,7 +29,7 @@ class Health(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True):
-    """What a gateway uses of one target's limits, see `Use`."""
+    """What a gateway uses of one target's limits, see `Use`; nothing at all takes back what it said before."""
 
     key: str
     requests: int
@@ -41,7 +41,7 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
 class Said(msgspec.Struct, kw_only=True):
     """What a gateway says: what has changed, what it wants to try, what it has tried, what it uses.
 
-    `since` is the version that it has heard up to; 0 asks for everything.
+    `since` is the version that it has heard up to; 0 asks for everything. `has_limits` asks what the others use.
     """
 
     gateway: str
@@ -51,6 +51,7 @@ class Said(msgspec.Struct, kw_only=True):
     wanted: Sequence[str] = ()
     returned: Sequence[str] = ()
     used: Sequence[Usage] = ()
+    has_limits: bool = False
 
 
 class Heard(msgspec.Struct, kw_only=True):
@@ -150,28 +151,41 @@ for _, key in ipairs(said.wanted) do
   end
 end
 
-local sums = {}
+local mine = {}
 for _, each in ipairs(said.used) do
-  sums[each[1]] = {each[1], 0, 0, 0, 0}
-  redis.call('HSET', use, each[1] .. ' ' .. me, table.concat({whole(now), each[2], each[3], each[4], each[5]}, ' '))
+  local field = each[1] .. ' ' .. me
+  if each[2] + each[3] + each[4] + each[5] == 0 then
+    redis.call('HDEL', use, field)
+  else
+    mine[#mine + 1] = field
+    mine[#mine + 1] = table.concat({whole(now), each[2], each[3], each[4], each[5]}, ' ')
+  end
+  if #mine == 1000 then redis.call('HSET', use, unpack(mine)) mine = {} end
 end
-local used = {}
-if #said.used > 0 then
+if #mine > 0 then redis.call('HSET', use, unpack(mine)) end
+
+local sums, used = {}, {}
+if said.has_limits then
   local all = redis.call('HGETALL', use)
   for at = 1, #all, 2 do
     local key, who = string.match(all[at], '^(%S+) (%S+)$')
-    local numbers = {}
-    for number in string.gmatch(all[at + 1], '%S+') do numbers[#numbers + 1] = tonumber(number) end
-    local age = now - numbers[1]
-    local sum = sums[key]
-    if age > 60000 then
-      redis.call('HDEL', use, all[at])
-    elseif sum and who ~= me then
-      sum[2], sum[3] = sum[2] + numbers[2], sum[3] + numbers[3]
-      if age < 3000 then sum[4], sum[5] = sum[4] + numbers[4], sum[5] + numbers[5] end
+    if who ~= me then
+      local said_at, requests, tokens, in_flight, short = string.match(all[at + 1], '(%d+) (%d+) (%d+) (%d+) (%d+)')
+      local age = now - tonumber(said_at)
+      if age > 60000 then
+        redis.call('HDEL', use, all[at])
+      else
+        local sum = sums[key]
+        if not sum then
+          sum = {key, 0, 0, 0, 0}
+          sums[key] = sum
+          used[#used + 1] = sum
+        end
+        sum[2], sum[3] = sum[2] + requests, sum[3] + tokens
+        if age < 3000 then sum[4], sum[5] = sum[4] + in_flight, sum[5] + short end
+      end
     end
   end
-  for _, each in ipairs(said.used) do used[#used + 1] = sums[each[1]] end
 end
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 3600000) end
 return {version, changed, granted, denied, used}

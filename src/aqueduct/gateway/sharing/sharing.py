@@ -10,8 +10,9 @@ import hashlib
 import math
 import platform
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+import msgspec
 import structlog
 from redis.exceptions import RedisError
 
@@ -27,6 +28,8 @@ INTERVAL_SECONDS = 0.3
 """How often the board is looked at: what others find out acts here within it."""
 TIMEOUT_SECONDS = 0.5
 """How long the server may take before this gateway goes on alone."""
+USE_SECONDS = 1.0
+"""How often it is said and heard what is used of limits: that is as much as all gateways and targets together."""
 RETRY_SECONDS = 1.0
 
 _PAUSE_SECONDS = 0.02
@@ -60,6 +63,8 @@ class Sharing:
         self._since = 0
         self._generation = traffic.generation
         self._changed: set[str] = set()
+        self._in_use: set[str] = set()
+        self._used_at = float("-inf")
         self._has_news = asyncio.Event()
         self._is_away = False
         traffic.listeners.append(self._note)
@@ -123,14 +128,24 @@ class Sharing:
             # A turn that is used is kept by asking for it again.
             wanted=[key for key, state in shared if state.id in leases.wanted or state.breaker.is_probed],
             returned=[key for key, state in shared if state.id in leases.returned],
-            used=[_usage(key, state, now) for key, state in shared if state.quota is not None],
         )
+        if now - self._used_at >= USE_SECONDS:
+            self._used_at = now
+            said.used = self._use(shared, now)
+            said.has_limits = any(state.quota is not None for _, state in shared)
         leases.returned.clear()
+        return said
+
+    def _use(self, shared: Iterable[tuple[str, TargetState]], now: float) -> list[Usage]:
+        """Return what is used, and what is so no more, of the targets that have limits."""
+        found = [(key, state.quota.use(now, state.in_flight)) for key, state in shared if state.quota is not None]
+        said = [Usage(key, *msgspec.structs.astuple(use)) for key, use in found if use != NOBODY or key in self._in_use]
+        self._in_use = {key for key, use in found if use != NOBODY}
         return said
 
     def _hear(self, said: Said, heard: Heard, sent_at: float) -> None:
         self._since = heard.version
-        if not (heard.changed or said.wanted or said.used):
+        if not (heard.changed or said.wanted or said.has_limits):
             return
         by_key = {key: state for state in self._traffic.states if (key := self._key(state)) is not None}
         for each in heard.changed:
@@ -141,9 +156,9 @@ class Sharing:
             leases.grant(state.id, sent_at + LEASE_MS / 1000)
         for state in [by_key[key] for key in heard.denied if key in by_key]:
             leases.deny(state.id, self._traffic.now() + DENIED_SECONDS)
-        for key, use in heard.used.items():
-            if (state := by_key.get(key)) is not None and state.quota is not None:
-                state.quota.others = use
+        for key, state in by_key.items() if said.has_limits else ():
+            if state.quota is not None:
+                state.quota.others = heard.used.get(key, NOBODY)
 
     def _learn(self, state: TargetState, health: Health, sent_at: float) -> None:
         if state.id in self._changed or health.reason not in _SYMPTOMS:
@@ -166,6 +181,7 @@ class Sharing:
             logger.warning("target health is shared again")
 
     def _go_on_alone(self, error: Exception) -> None:
+        self._used_at = float("-inf")
         self._traffic.leases.end()
         self._since = 0
         HEALTH_IS_SHARED.set(0)
@@ -194,10 +210,3 @@ def _health(key: str, state: TargetState, now: float) -> Health:
     breaker = state.breaker
     remaining = 0.0 if breaker.is_closed else breaker.open_until - now
     return Health(key, breaker.reason.value, math.ceil(remaining * 1000), breaker.openings)
-
-
-def _usage(key: str, state: TargetState, now: float) -> Usage:
-    if state.quota is None:
-        return Usage(key, 0, 0, 0, 0)
-    use = state.quota.use(now, state.in_flight)
-    return Usage(key, use.requests, use.tokens_used, use.in_flight, use.short)
