@@ -50,6 +50,8 @@ from aqueduct.gateway.routing.traffic import Traffic
 from aqueduct.gateway.routing.view import StateTeller, list_health
 from aqueduct.gateway.schema.checker import SchemaChecker
 from aqueduct.gateway.server import GatewayServer, bind, loop_factory
+from aqueduct.gateway.sharing.board import Board
+from aqueduct.gateway.sharing.sharing import Alone, Sharing
 from aqueduct.gateway.state import State
 from aqueduct.gateway.target_caller import Signer, TargetCaller
 from aqueduct.local import weights
@@ -118,7 +120,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         client_address = ClientAddress(settings.trusted_proxies)
         authenticator = Authenticator(StoredTokens(workspace), workspace.revision, client_address)
         opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}, _signers(http)))
-        traffic = _traffic(events)
+        traffic = Traffic()
+        sharing = await _share(settings, snapshot, traffic, events)
         limiter = Limiter(
             counters,
             StoredSpending(workspace, shipper),
@@ -155,7 +158,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
 
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
         background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run(), capture_writer.run()]
-        background += [keeper.run(), HealthChecks(lambda: state.snapshot, traffic, KINDS, http).run()]
+        background += [keeper.run(), sharing.run(), HealthChecks(lambda: state.snapshot, traffic, KINDS, http).run()]
         background += await _watches(workspace, settings, counters, events)
         await _run(server, listener, background)
 
@@ -164,11 +167,16 @@ def _signers(http: Transport) -> Mapping[str, Signer]:
     return {"google": GoogleSigner(http), "aws": AwsSigner()}
 
 
-def _traffic(events: Events) -> Traffic:
-    """Return how the targets are, with somebody who tells of it."""
-    traffic = Traffic()
-    traffic.listeners.append(StateTeller(events.emit))
-    return traffic
+async def _share(settings: Settings, snapshot: Snapshot, traffic: Traffic, events: Events) -> Sharing | Alone:
+    """Watch the targets, and share their health with the other gateways of a Valkey server, if there is one."""
+    teller = StateTeller(events.emit)
+    traffic.listeners.append(teller)
+    traffic.retain(target for model in snapshot.models for target in model.targets)
+    if settings.valkey_url is None:
+        return Alone()
+    sharing = Sharing(Board(settings.valkey_url.get_secret_value()), traffic, teller.learn)
+    await sharing.begin()
+    return sharing
 
 
 def _deliveries(workspace: Workspace, settings: Settings, events: Events, http: Transport) -> Deliveries:

@@ -27,6 +27,9 @@ models:
   - name: hasty
     retries: {{reserve: 100000}}
     targets: [{{provider: lab, model: upstream-one, timeouts: {{first_byte: 0.4, idle: 0.4, total: 1.5}}}}]
+  - name: eager
+    retries: {{reserve: 100000}}
+    targets: [{{provider: lab, model: upstream-one, timeouts: {{first_content: 0.4}}}}]
   - name: forced
     retries: {{reserve: 100000}}
     targets: [{{provider: lab, model: upstream-one, structured_output: tool}}]
@@ -55,7 +58,7 @@ def _upstreams() -> Iterator[tuple[ScriptedUpstream, ScriptedUpstream]]:
 
 @pytest.fixture
 def upstream(_upstreams: tuple[ScriptedUpstream, ScriptedUpstream]) -> ScriptedUpstream:
-    """The upstream behind the models `one`, `hasty`, `forced` and `told`, and the first one behind `two`."""
+    """The upstream behind the models `one`, `hasty`, `eager`, `forced` and `told`, and the first one behind `two`."""
     _upstreams[0].reset()
     return _upstreams[0]
 

@@ -11,7 +11,17 @@ from tests.gateway_process import GatewayProcess
 from tests.providers.anthropic.asking import SCHEMA, message, streamed
 from tests.providers.anthropic.test_recordings import ERRORS, PLAIN, STREAMS, own_reading, told, told_by
 from tests.recordings import Recorded
-from tests.scripted_upstream import Drop, ScriptedUpstream, Send, chunked, json_reply, raw_stream, reply, stream_head
+from tests.scripted_upstream import (
+    Drop,
+    ScriptedUpstream,
+    Send,
+    chunked,
+    error_reply,
+    json_reply,
+    raw_stream,
+    reply,
+    stream_head,
+)
 
 KEY = "sk-ant-api03-0123456789"
 CONFIG = """
@@ -208,8 +218,9 @@ def test_reasoning_comes_out_and_goes_back_in(client: openai.OpenAI, claude: Scr
 def test_aqueduct_models_asks_with_anthropics_credential(
     claude_gateway: GatewayProcess, claude: ScriptedUpstream
 ) -> None:
-    claude.script(json_reply({"data": []}))
-    assert "answers" in claude_gateway.run("models", "--config", str(claude_gateway.config_file))
-    (received,) = claude.received
-    assert (received.method, received.path, received.headers["x-api-key"]) == ("GET", "/v1/models", KEY)
+    claude.script(error_reply(401))
+    table = claude_gateway.run("models", "--probe", "--config", str(claude_gateway.config_file))
+    assert "refuses the credential (401)" in table
+    received = claude.received[0]
+    assert (received.method, received.path, received.headers["x-api-key"]) == ("POST", "/v1/messages", KEY)
     assert received.headers["anthropic-version"] == "2023-06-01"

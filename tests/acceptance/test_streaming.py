@@ -430,6 +430,16 @@ def test_a_first_event_that_never_comes_is_a_504(gateway: GatewayProcess, upstre
     assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
 
 
+def test_a_stream_of_comments_alone_is_not_waited_for(gateway: GatewayProcess, upstream: ScriptedUpstream) -> None:
+    comments = [step for _ in range(40) for step in (Send(chunked(b": busy\n\n")), Pause(0.05))]
+    upstream.script([stream_head(), *comments])
+    answer = chat(gateway, "eager", stream=True)
+    assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
+    assert gateway.usage(answer.headers["x-request-id"])["attempts"][0]["error"] == "upstream_timeout"
+    upstream.script(stream_reply("Hi"))
+    assert contents(chat(gateway, "eager", stream=True)) == "Hi"
+
+
 def test_a_broken_stream_is_recorded_as_such(gateway: GatewayProcess, upstream: ScriptedUpstream) -> None:
     upstream.script([*open_stream(*BEGUN), Drop()])
     record = gateway.usage(chat(gateway, stream=True).headers["x-request-id"])

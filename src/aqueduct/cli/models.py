@@ -7,16 +7,23 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 
+from aqueduct.cli.gateway import read_states
 from aqueduct.cli.session import note, settings_for, show
 from aqueduct.config.file import ConfigFile
-from aqueduct.control.served import check_credentials, list_served, probe
+from aqueduct.config.price_book import PriceBook
+from aqueduct.control.probing import Prober, Signer
+from aqueduct.control.served import check_credentials, list_served
+from aqueduct.domain.model import Target
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.local import weights
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
+from aqueduct.upstream.aws_signer import AwsSigner
+from aqueduct.upstream.google_signer import GoogleSigner
 from aqueduct.upstream.options import transport_options
 from aqueduct.upstream.transport import Transport
 
@@ -40,19 +47,41 @@ def check(config: ConfigOption = None) -> None:
 
 
 @commands.callback()
-def show_models(context: typer.Context, config: ConfigOption = None) -> None:
-    """Show every model and its targets, and ask each provider whether it answers."""
+def show_models(
+    context: typer.Context,
+    config: ConfigOption = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Ask every target, with each of its keys, for a word.")
+    ] = False,
+    url: Annotated[str | None, typer.Option(help="Where the gateway is; else where the settings put it.")] = None,
+) -> None:
+    """Show every model and its targets, how each is at the gateway that runs, and whether it answers."""
     if context.invoked_subcommand is not None:
         return
     settings = settings_for(config_file=config)
-    snapshot = _load(settings)
-    verdicts = asyncio.run(_probe(settings, snapshot))
+    snapshot = asyncio.run(_complete(_load(settings)))
+    states, why_not = read_states(settings, url)
+    verdicts = asyncio.run(_probe(settings, snapshot)) if probe else {}
     embedded = "has its model file" if weights.find(settings.data_dir) else "its model file is missing"
-    table = Table("model", "aliases", "target", "answer")
+    columns = ["model", "aliases", "strategy", "target", "key", "priority", "weight", "window", "state"]
+    table = Table(*columns, *(["answer"] if probe else []))
     for served in list_served(snapshot):
-        answer = verdicts.get(served.target.provider.name, embedded)
-        table.add_row(served.model, ", ".join(served.aliases), served.target.name, answer)
+        target = served.target
+        cells = [
+            served.model,
+            ", ".join(served.aliases),
+            served.strategy,
+            target.name,
+            served.key,
+            str(target.priority),
+            f"{target.weight:g}",
+            "" if target.context_window is None else str(target.context_window),
+            states.get((target.name, target.provider.key_number), "not known"),
+        ]
+        table.add_row(*map(escape, cells), *([escape(verdicts.get(target, embedded))] if probe else []))
     show(table)
+    if why_not is not None:
+        note(why_not)
 
 
 @commands.command("fetch")
@@ -73,9 +102,18 @@ def _load(settings: Settings) -> Snapshot:
     return ConfigFile(settings.config_file, environment(), KINDS).load()
 
 
-async def _probe(settings: Settings, snapshot: Snapshot) -> dict[str, str]:
+async def _complete(snapshot: Snapshot) -> Snapshot:
+    return await PriceBook().complete(snapshot)
+
+
+async def _probe(settings: Settings, snapshot: Snapshot) -> dict[Target, str]:
     transport = Transport(transport_options(settings))
+    signers: dict[str, Signer] = {"google": GoogleSigner(transport), "aws": AwsSigner()}
+
+    def tell(target: Target, verdict: str) -> None:
+        note(f"{target.name}, key {target.provider.key_number}: {verdict}")
+
     try:
-        return await probe(snapshot, KINDS, transport)
+        return await Prober(KINDS, transport, signers, tell).probe(snapshot)
     finally:
         await transport.close()

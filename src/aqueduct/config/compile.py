@@ -261,6 +261,7 @@ class _Compiler:
             raise self._source.error(f"{path}.model_path", f"there is no file {node.model_path}")
         if node.model is None and not is_local:
             raise self._source.error(path, "a target needs a model")
+        window = node.context_window or model.context_window
         return Target(
             provider=provider,
             model=node.model or model.name,
@@ -269,11 +270,12 @@ class _Compiler:
             or nodes[node.provider].structured_output
             or self._kinds[provider.kind].structured_output,
             plain_timeouts=_timeouts(PLAIN_TIMEOUTS, model.timeouts, node.timeouts),
-            stream_timeouts=_timeouts(STREAM_TIMEOUTS, model.timeouts, node.timeouts),
+            stream_timeouts=_of_streams(_timeouts(STREAM_TIMEOUTS, model.timeouts, node.timeouts)),
             model_path=node.model_path,
             weight=node.weight,
             limits=compile_limits(node.limits),
-            context_window=node.context_window or model.context_window,
+            context_window=window if isinstance(window, int) else None,
+            is_window_given=window is not None,
         )
 
 
@@ -282,10 +284,18 @@ def _timeouts(default: Timeouts, *nodes: TimeoutsNode) -> Timeouts:
     changes = {
         f"{name}_seconds": seconds
         for node in nodes
-        for name in ("connect", "first_byte", "idle", "total")
+        for name in ("connect", "first_byte", "first_content", "idle", "total")
         if (seconds := getattr(node, name)) is not None
     }
     return msgspec.structs.replace(default, **changes) if changes else default
+
+
+def _of_streams(timeouts: Timeouts) -> Timeouts:
+    """Return timeouts under which not even the first byte may come after the first content should have."""
+    first = timeouts.first_content_seconds
+    if first is None or first >= timeouts.first_byte_seconds:
+        return timeouts
+    return msgspec.structs.replace(timeouts, first_byte_seconds=first)
 
 
 def _unknown(what: str, name: str, known: Collection[str]) -> str:

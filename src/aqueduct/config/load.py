@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
+from aqueduct.config.choices import valid_values
 from aqueduct.errors import ConfigurationError
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 _MAX_BYTES = 4 * 1024 * 1024
 _MAX_DEPTH = 32
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _VARIABLE = re.compile(r"\$(\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|\{[^}]*\}?)")
 
 
@@ -43,7 +45,17 @@ class Source:
             if unknown := re.search(r"unknown field `(.+)`", message):
                 name = unknown[1]
                 raise self.error(f"{path}.{name}", f"'{name}' is not known here") from error
-            raise self.error(path, f"{path.removeprefix('$').removeprefix('.') or 'the file'}: {message}") from error
+            hint = _hint(message, shape, path)
+            where = path.removeprefix("$").removeprefix(".") or "the file"
+            raise self.error(path, f"{where}: {message}{hint}") from error
+
+
+def _hint(message: str, shape: type[msgspec.Struct], path: str) -> str:
+    """Return what helps with an error, in brackets: the values that there are, or that something wants quotes."""
+    if message.startswith("Invalid enum value"):
+        return f" (one of: {', '.join(valid_values(shape, path))})"
+    is_unquoted = re.match(r"Expected `str[^`]*`, got `(int|float|bool)`", message)
+    return " (put it in quotes)" if is_unquoted else ""
 
 
 def read_source(path: Path, environment: Mapping[str, str], skipped: Collection[str] = ()) -> Source:
@@ -118,6 +130,9 @@ class _Builder:
         return mapping
 
     def _build_scalar(self, node: yaml.Node, path: str) -> Any:
+        if node.tag == _TIMESTAMP:
+            # An Azure API version is one, and is wanted as it is written; what is to be a day is read from the text.
+            return node.value
         try:
             value = self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The process that reads the catalogue: questions come in as JSON, prices go out. Nothing else may import it."""
+"""The process that reads the catalogue: questions come in as JSON, entries go out. Nothing else may import it."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import msgspec
 from genai_prices import types
 from genai_prices.data_snapshot import get_snapshot
 
-from aqueduct.config.price_book import Question
+from aqueduct.config.price_book import NOTHING, Entry, Question
 from aqueduct.domain.money import to_nano
 from aqueduct.domain.price import Price, rates
 
@@ -24,15 +24,16 @@ UNITS = {
 }
 
 
-def find(question: Question) -> tuple[Price, ...]:
-    """Return the prices of a model, the latest last; empty if the catalogue does not have it there."""
+def find(question: Question) -> Entry:
+    """Return what is known of a model, the latest price last; nothing if the catalogue does not have it there."""
     try:
         _, model = get_snapshot().find_provider_model(question.model, None, None, question.url)
     except LookupError:
-        return ()
+        return NOTHING
     conditional = model.prices if isinstance(model.prices, list) else [types.ConditionalPrice(prices=model.prices)]
     # Prices by the hour of the day are left out: the price without a condition holds instead.
-    return tuple(read(each) for each in conditional if not isinstance(each.constraint, types.TimeOfDateConstraint))
+    dated = [each for each in conditional if not isinstance(each.constraint, types.TimeOfDateConstraint)]
+    return Entry(tuple(map(read, dated)), model.context_window or None)
 
 
 def read(conditional: types.ConditionalPrice) -> Price:

@@ -11,6 +11,7 @@ from aqueduct.domain.routing import Stickiness, Strategy
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+Window = Count | Literal["unknown"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
@@ -21,11 +22,13 @@ class _Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class TimeoutsNode(_Node, frozen=True):
     """How long targets may take, in seconds; what is left out is inherited (target, then model, then the default).
 
-    `first_byte` holds until the answer's first byte, or a stream's first event.
+    `first_byte` holds until the answer's first byte, or a stream's first event; `first_content` until a stream's first
+    event that has content.
     """
 
     connect: Seconds | None = None
     first_byte: Seconds | None = None
+    first_content: Seconds | None = None
     idle: Seconds | None = None
     total: Seconds | None = None
 
@@ -123,7 +126,7 @@ class TargetNode(_Node, frozen=True):
     priority: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 1
     weight: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 1.0
     limits: TargetLimitsNode | None = None
-    context_window: Count | None = None
+    context_window: Window | None = None
     structured_output: StructuredOutput | None = None
     price: PriceNode | list[PriceNode] | None = None
     timeouts: TimeoutsNode = TimeoutsNode()
@@ -146,7 +149,7 @@ class ModelNode(_Node, frozen=True):
     cache: CacheNode | None = None
     deadline: Seconds | None = None
     queue: Annotated[float, msgspec.Meta(ge=0, le=600)] = 5.0
-    context_window: Count | None = None
+    context_window: Window | None = None
     price: PriceNode | list[PriceNode] | None = None
     timeouts: TimeoutsNode = TimeoutsNode()
 

@@ -38,7 +38,7 @@ class Link:
     """Connects, and connects again; `run` it, and `send` calls meanwhile."""
 
     def __init__(self, url: str, scripts: Sequence[Script], timeout_seconds: float) -> None:
-        self._pool = _open_pool(url)
+        self._pool = open_pool(url)
         self._scripts = scripts
         self._timeout_seconds = timeout_seconds
         self._outbox: list[Call] = []
@@ -174,15 +174,23 @@ class Link:
             self._watch(max(following + self._timeout_seconds - now, GRACE_SECONDS))
 
 
-def _open_pool(url: str) -> ConnectionPool:
-    """Understand the URL; raise `ConfigurationError`, without showing it, when it is not one."""
+def open_pool(url: str, socket_seconds: float | None = None) -> ConnectionPool:
+    """Understand the URL; raise `ConfigurationError`, without showing it, when it is not one.
+
+    `socket_seconds` is how long an answer may take.
+    """
     # The same protocol by another name.
     for name, known_name in (("valkey://", "redis://"), ("valkeys://", "rediss://")):
         if url.startswith(name):
             url = known_name + url.removeprefix(name)
     try:
         return ConnectionPool.from_url(
-            url, protocol=2, socket_timeout=None, socket_connect_timeout=CONNECT_SECONDS, retry=None, driver_info=None
+            url,
+            protocol=2,
+            socket_timeout=socket_seconds,
+            socket_connect_timeout=CONNECT_SECONDS,
+            retry=None,
+            driver_info=None,
         )
     except ValueError as error:
         raise ConfigurationError(

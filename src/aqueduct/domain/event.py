@@ -28,6 +28,7 @@ class EventKind(enum.StrEnum):
     BUDGET_THRESHOLD = "budget.threshold_reached"
     TOKEN_EXPIRING = "api_token.expiring"  # noqa: S105 - the name of a kind
     TARGET_DOWN = "target.down"
+    TARGET_UP = "target.up"
     CONFIG_REFUSED = "config.refused"
     TEST = "webhook.test"
 
@@ -112,14 +113,23 @@ def expiry_event(api_token: ApiToken, now: float) -> Event | None:
     return None
 
 
-def target_down_event(target: str, provider: str, model: str, *, code: str, now: float) -> Event:
-    """Return the event of a target that is taken out of use; `code` is that of the error which decided it."""
+def target_down_event(target: str, provider: str, model: str, *, key: int = 1, code: str, now: float) -> Event:
+    """Return the event of a target that is out of use; `code` is that of the error which decided it.
+
+    `model` is what the provider calls it, for any number of public names may lead there; `key` numbers its keys.
+    """
     return Event(
-        id=event_id(EventKind.TARGET_DOWN, target, now // REPEAT_SECONDS),
+        id=event_id(EventKind.TARGET_DOWN, target, key, now // REPEAT_SECONDS),
         kind=EventKind.TARGET_DOWN,
         happened_at=now,
-        data={"target": target, "provider": provider, "model": model, "code": code},
+        data={"target": target, "provider": provider, "model": model, "key": key, "code": code},
     )
+
+
+def target_up_event(down: Event, *, now: float) -> Event:
+    """Return the event of a target that answers again, after the one that told that it is down."""
+    data = {name: value for name, value in down.data.items() if name != "code"}
+    return Event(id=event_id(EventKind.TARGET_UP, down.id), kind=EventKind.TARGET_UP, happened_at=now, data=data)
 
 
 def config_refused_event(file: str, line: int | None, *, now: float) -> Event:

@@ -39,13 +39,15 @@ class Timeouts(msgspec.Struct, frozen=True):
 
     `first_byte` runs from the request's last byte to the first byte of the answer's body (a stream's head may come long
     before its first event), `idle` between two reads of the body after that, `total` from the start of the attempt to
-    the body's end.
+    the body's end. `first_content` is for streams, from the start of the attempt to the first event with content:
+    comments and events that say nothing do not count. None: as long as the others let it.
     """
 
     connect_seconds: float = 5.0
     first_byte_seconds: float = 600.0
     idle_seconds: float = 600.0
     total_seconds: float = 600.0
+    first_content_seconds: float | None = None
 
 
 PLAIN_TIMEOUTS = Timeouts()

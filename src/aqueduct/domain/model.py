@@ -77,7 +77,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     `model` is the name the provider knows; `*` hands on the one that was asked for. `prices` are what it costs, the
     last one that holds at the time; empty if none was given. `weight` is its share among those of its priority,
-    `limits` what the provider allows us, `context_window` how many tokens a request may have; None: not known.
+    `limits` what the provider allows us, `context_window` how many tokens a request may have; None: not known, and to
+    be looked up unless `is_window_given` says that this is what the config means.
     """
 
     provider: Provider
@@ -91,6 +92,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     weight: float = 1.0
     limits: TargetLimits | None = None
     context_window: int | None = None
+    is_window_given: bool = False
 
     @property
     def name(self) -> str:

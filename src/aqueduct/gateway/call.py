@@ -35,13 +35,13 @@ class Call:
     """
 
     __slots__ = (
-        "_body_bytes",
         "_body_error",
         "_body_waiter",
         "_chunks",
         "_head",
         "_in_flight",
         "_is_chunked",
+        "body_bytes",
         "connection",
         "expects_continue",
         "has_body_ended",
@@ -88,7 +88,7 @@ class Call:
         self.unread_bytes = 0
         self._body_error: InvalidRequest | None = None
         self._body_waiter: asyncio.Future[None] | None = None
-        self._body_bytes = 0
+        self.body_bytes = 0
         self._in_flight: InFlight | None = None
         self.limit_lines: HeaderLines = b""
         self._head = b""
@@ -119,7 +119,7 @@ class Call:
         """Forget the client and the bytes held for it; safe to call twice."""
         self.is_watched = False
         if self._in_flight is not None:
-            self._in_flight.give(self._body_bytes)
+            self._in_flight.give(self.body_bytes)
             self._in_flight = None
 
     def leave(self) -> None:
@@ -204,9 +204,9 @@ class Call:
                 waiter.set_result(None)
 
     def _hold(self, size: int) -> None:
-        if size > self._body_bytes and self._in_flight is not None:
-            self._in_flight.take(size - self._body_bytes)
-            self._body_bytes = size
+        if size > self.body_bytes and self._in_flight is not None:
+            self._in_flight.take(size - self.body_bytes)
+            self.body_bytes = size
 
     def _check_type(self) -> None:
         """Insist on JSON, uncompressed; a missing content type is taken as JSON."""

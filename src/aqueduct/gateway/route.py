@@ -5,11 +5,10 @@ models for what it was refused for.
 """
 
 import asyncio
-import time
 from functools import partial
 from typing import Protocol
 
-from aqueduct.domain.event import Emit, target_down_event
+from aqueduct.domain.event import Emit
 from aqueduct.domain.model import Model, Provider
 from aqueduct.domain.price import Price
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
@@ -18,8 +17,10 @@ from aqueduct.gateway.account import Entry
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange
 from aqueduct.gateway.opening import Opener
+from aqueduct.gateway.routing.context_window import may_be_over
 from aqueduct.gateway.routing.hedging import race
 from aqueduct.gateway.routing.traffic import Traffic
+from aqueduct.gateway.routing.view import down_event
 from aqueduct.gateway.routing.waiting import wait_for_room
 from aqueduct.gateway.routing.walk import Ask, Walk
 from aqueduct.wire.request import Request
@@ -53,7 +54,9 @@ class Router:
         traffic = entry.traffic = self._traffic
         traffic.budget(model).requests += 1
         first = model.targets[0]
-        if not (model.routing.takes_first and first.context_window is None and traffic.state(first).is_free):
+        window = first.context_window
+        is_first = model.routing.takes_first and traffic.state(first).is_free
+        if not is_first or (window is not None and may_be_over(entry.call.body_bytes, window)):
             return await self._walk(opener, Walk(model, request, entry, traffic, snapshot), entry)
         # Nothing is to be decided, as for nearly every request: what decides is made only when this one fails.
         try:
@@ -109,10 +112,10 @@ class Router:
             raise UpstreamTimeout("the deadline of all attempts has passed") from None
 
     def _tell(self, walk: Walk) -> None:
-        """Tell that targets are down which did not answer however often they were asked."""
+        """Tell of targets that did not answer however often they were asked, where no breaker is there to tell it."""
         for target, error in walk.unanswered.items():
-            name, provider = target.name, target.provider.name
-            self._emit(target_down_event(name, provider, walk.model.name, code=error.code, now=time.time()))
+            if not target.provider.breaker.is_enabled:
+                self._emit(down_event(target, error.code))
 
     async def _price(self, exchange: Exchange, model: str, entry: Entry) -> None:
         """Find out what a model costs that only the request named, once an upstream has shown that it knows it."""

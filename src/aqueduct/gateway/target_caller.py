@@ -1,5 +1,6 @@
 """Calls one target once and turns what it says into an exchange or an error."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -7,7 +8,7 @@ import msgspec
 
 from aqueduct.domain.http import Timeouts, UpstreamRequest
 from aqueduct.domain.model import Provider, Target
-from aqueduct.errors import InvalidRequest, UpstreamError
+from aqueduct.errors import InvalidRequest, UpstreamError, UpstreamTimeout
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.exchange import StreamExchange
 from aqueduct.providers.base import Answer, Operation
@@ -80,6 +81,8 @@ class TargetCaller:
         """Make a streamed call and return it at its first event with content."""
         operation = self.operation(attempt.request, attempt.target)
         exchange: StreamExchange | None = None
+        first_content = timeouts.first_content_seconds
+        deadline_at = None if first_content is None else asyncio.get_running_loop().time() + first_content
         try:
             attempt.reader = operation.stream_reader(attempt.request)
             response = await self._send(operation, attempt, timeouts)
@@ -87,7 +90,7 @@ class TargetCaller:
             if not (response.header(b"content-type") or b"").lower().startswith(operation.stream_type):
                 body = await response.read_all(_MAX_ERROR_BYTES)
                 raise operation.read_error(response.status, response.headers, body)
-            await exchange.begin()
+            await (exchange.begin() if deadline_at is None else _begin_in_time(exchange, deadline_at))
             attempt.note_content()
         except BaseException as error:
             attempt.end(error if isinstance(error, UpstreamError) else None)
@@ -112,6 +115,15 @@ class TargetCaller:
                 response.close()
             raise operation.read_error(response.status, response.headers, body)
         return response
+
+
+async def _begin_in_time(exchange: StreamExchange, deadline_at: float) -> None:
+    """Read up to the first event with content, if it comes in time: comments may keep a stream open for long."""
+    try:
+        async with asyncio.timeout_at(deadline_at):
+            await exchange.begin()
+    except TimeoutError:
+        raise UpstreamTimeout("the stream has said nothing in time") from None
 
 
 def _upstream_request_id(response: UpstreamResponse) -> bytes | None:

@@ -31,6 +31,10 @@ TARGET_STATE = Gauge(
 TARGETS_OPENED = Counter(
     "aqueduct_targets_opened_total", "How often a target was taken out of use, by the error that decided it.", ["code"]
 )
+HEALTH_IS_SHARED = Gauge(
+    "aqueduct_target_health_is_shared",
+    "1 while what is known of targets is shared with the other gateways of a Valkey server.",
+)
 RETRIES_REFUSED = Counter(
     "aqueduct_retries_refused_total", "Failed attempts that were not followed by another: the retry budget was spent."
 )

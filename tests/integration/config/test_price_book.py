@@ -21,7 +21,8 @@ models:
   - name: gpt
     aliases: [main]
     targets: [{provider: openai, model: gpt-4.1-2025-04-14}, {provider: lab, model: gpt-4.1}]
-  - {name: own, targets: [{provider: openai, model: gpt-4.1, price: {input_per_million: 1}}]}
+  - {name: own, targets: [{provider: openai, model: gpt-4.1, price: {input_per_million: 1}, context_window: 5000}]}
+  - {name: unlimited, targets: [{provider: openai, model: gpt-4.1, context_window: unknown}]}
   - {name: gemini, targets: [{provider: google, model: gemini-2.5-pro}]}
   - {name: "*", targets: [{provider: openai, model: "*"}]}
 """
@@ -36,14 +37,20 @@ def snapshot() -> Snapshot:
 async def test_targets_without_prices_get_those_of_the_catalogue_and_nothing_is_loaded_here(snapshot: Snapshot) -> None:
     book = PriceBook()
     priced = await book.complete(snapshot)
-    (openai, lab), (own,), (gemini,), (wildcard,) = (model.targets for model in priced.models)
+    (openai, lab), (own,), (unlimited,), (gemini,), (wildcard,) = (model.targets for model in priced.models)
     found = cost(MILLIONS, openai.prices, 1.8e9)
     assert found is not None
     assert (found.currency, found.nano) == ("USD", 8_500_000_000)
     assert (lab.prices, wildcard.prices) == ((), ())
-    assert own is snapshot.models[1].targets[0]
+    assert own.prices == snapshot.models[1].targets[0].prices
     assert priced.by_name["main"] is priced.models[0]
-    assert priced.wildcard is priced.models[3]
+    assert priced.wildcard is priced.models[4]
+    # Windows too, where the config does not say.
+    windows = [each.context_window for each in (openai, lab, own, unlimited, gemini, wildcard)]
+    assert windows[0] is not None
+    assert windows[0] >= 1_000_000
+    assert windows[1:4] == [None, 5000, None]
+    assert windows[5] is None
     assert [threshold for threshold, _ in gemini.prices[-1].tiers] == [0, 200_001]
     assert "genai_prices" not in sys.modules
 

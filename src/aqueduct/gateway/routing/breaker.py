@@ -114,6 +114,36 @@ class Breaker:
         self.is_closed = False
         return True
 
+    @property
+    def openings(self) -> int:
+        """How often it was opened without having been closed between: the more often, the longer."""
+        return self._openings
+
+    @property
+    def is_probed(self) -> bool:
+        """Whether a request of this process tries it at the moment."""
+        return self._probes > 0
+
+    def learn(self, symptom: Symptom, open_until: float, openings: int, now: float) -> bool:
+        """Take over what another gateway found out; return whether that changes anything here.
+
+        `NONE` is that it is well. Of two waits the longer one counts.
+        """
+        if not self._rules.is_enabled:
+            return False
+        if symptom is Symptom.NONE:
+            was_closed = self.is_closed
+            self.close()
+            return not was_closed
+        has_passed = symptom is Symptom.RATE_LIMIT and open_until <= now
+        if has_passed or (not self.is_closed and open_until <= self.open_until):
+            return False
+        self._openings = max(self._openings, openings)
+        self.open_until = open_until
+        self.reason = symptom
+        self.is_closed = False
+        return True
+
     def close(self) -> None:
         """A check found the target well again."""
         if not self.is_closed:

@@ -13,6 +13,11 @@ _RUN = re.compile(r"(.)\1{3,}", re.DOTALL)
 _LARGE_FIELDS = ("messages", "prompt", "tools", "functions")
 
 
+def may_be_over(body_bytes: int, window_tokens: int) -> bool:
+    """Whether a body is large enough to be looked into: a character is a byte at the least."""
+    return body_bytes > window_tokens * _MOST_CHARACTERS_A_TOKEN
+
+
 def is_clearly_over(request: Request, window_tokens: int) -> bool:
     """Whether the text of a request cannot fit a context window; of images and audio nothing is said."""
     most = window_tokens * _MOST_CHARACTERS_A_TOKEN

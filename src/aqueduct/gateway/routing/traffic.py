@@ -16,10 +16,11 @@ from aqueduct.domain.routing import TargetLimits
 from aqueduct.domain.snapshot import WILDCARD
 from aqueduct.domain.usage import Units
 from aqueduct.errors import UpstreamError
-from aqueduct.gateway.routing.breaker import Breaker
+from aqueduct.gateway.routing.breaker import Breaker, BreakerState
 from aqueduct.gateway.routing.latency import Latency
+from aqueduct.gateway.routing.leases import ASKING_SECONDS, Leases
 from aqueduct.gateway.routing.policy import Symptom, reaction_to
-from aqueduct.gateway.routing.quota import Quota, Slot
+from aqueduct.gateway.routing.quota import NEWS_SECONDS, Quota, Slot
 from aqueduct.gateway.routing.retry_budget import RetryBudget
 from aqueduct.gateway.routing.traits import Traits
 
@@ -37,6 +38,7 @@ class TargetState:
         "first_content",
         "id",
         "in_flight",
+        "leases",
         "limits",
         "quota",
         "requests",
@@ -45,9 +47,10 @@ class TargetState:
         "whole",
     )
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, leases: Leases) -> None:
         self.id = identify(target)
         self.target = target
+        self.leases = leases
         self.limits: TargetLimits | None = target.limits
         self.breaker = Breaker(target.provider.breaker)
         self.in_flight = 0
@@ -72,7 +75,14 @@ class TargetState:
 
     def is_ready(self, now: float, traits: Traits) -> bool:
         """Whether a request may go there at once."""
-        return self.breaker.is_ready(now) and (self.limits is None or self.room_wait(now, traits) <= 0)
+        return self.is_in_use(now) and (self.limits is None or self.room_wait(now, traits) <= 0)
+
+    def is_in_use(self, now: float) -> bool:
+        """Whether its breaker lets a request through now, and where it is to be tried, whether that is our turn."""
+        breaker = self.breaker
+        if breaker.is_closed:
+            return True
+        return breaker.is_ready(now) and (breaker.state(now) is BreakerState.CLOSED or self.leases.has(self.id, now))
 
     def room_wait(self, now: float, traits: Traits) -> float:
         """Return how long until the provider's own limits have room; infinite where that depends on other requests."""
@@ -81,14 +91,17 @@ class TargetState:
             return 0.0
         if limits.concurrency is not None and self.in_flight >= limits.concurrency:
             return float("inf")
-        return self.quota.wait_seconds(limits, traits.tokens_used, now)
+        wait = self.quota.wait_seconds(limits, traits.tokens_used, now)
+        if limits.concurrency is not None and self.in_flight + self.quota.others.in_flight >= limits.concurrency:
+            return max(wait, NEWS_SECONDS)
+        return wait
 
     def wait(self, now: float, traits: Traits) -> float:
         """Return how long until a request may go there, as far as that is known; infinite otherwise."""
         breaker = self.breaker
-        if not breaker.is_ready(now):
+        if not self.is_in_use(now):
             if breaker.reason is not Symptom.RATE_LIMIT:
-                return float("inf")
+                return ASKING_SECONDS if self.leases.is_pending(self.id) else float("inf")
             return max(breaker.open_until - now, self.room_wait(breaker.open_until, traits))
         return self.room_wait(now, traits)
 
@@ -158,6 +171,7 @@ class Flight:
     def _end_probe(self, *, is_alive: bool) -> None:
         self._is_probe = False
         self._state.breaker.end_probe(is_alive=is_alive)
+        self._state.leases.give_back(self._state.id)
         if is_alive:
             self._traffic.tell(self._state, None)
 
@@ -180,6 +194,9 @@ class Traffic:
         self.now = now
         self.rng = rng or random.Random()  # noqa: S311 -- spreads load, keeps no secret
         self.listeners: list[Listener] = []
+        self.leases = Leases()
+        self.generation = 0
+        """How often other targets came to be served."""
         self._by_target: dict[Target, TargetState] = {}
         self._by_id: dict[str, TargetState] = {}
         self._budgets: dict[str, RetryBudget] = {}
@@ -214,6 +231,7 @@ class Traffic:
                 self._by_id[known.id] = known
             self.state(target)
         self._budgets = {}
+        self.generation += 1
 
     def tell(self, state: TargetState, error: UpstreamError | None) -> None:
         """Tell that a target is out of use, or back."""
@@ -224,7 +242,7 @@ class Traffic:
         identity = identify(target)
         state = self._by_id.get(identity)
         if state is None:
-            state = self._by_id[identity] = TargetState(target)
+            state = self._by_id[identity] = TargetState(target, self.leases)
         else:
             state.target, state.limits = target, target.limits
             if state.quota is None and target.limits is not None:

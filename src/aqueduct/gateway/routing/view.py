@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterator
 
-from aqueduct.domain.event import Emit, target_down_event
+from aqueduct.domain.event import Emit, Event, target_down_event, target_up_event
 from aqueduct.domain.health import TargetHealth
+from aqueduct.domain.model import Target
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import UpstreamError
 from aqueduct.gateway.routing.breaker import BreakerState
@@ -55,20 +56,44 @@ def _milliseconds(latency: Latency, share: float) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
+def down_event(target: Target, code: str) -> Event:
+    """Return the event of a target that is down from now on."""
+    provider = target.provider
+    return target_down_event(
+        target.name, provider.name, target.model, key=provider.key_number, code=code, now=time.time()
+    )
+
+
 class StateTeller:
     """Hears of targets that are taken out of use, or back."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
+        self._down: dict[str, Event] = {}
 
     def __call__(self, state: TargetState, error: UpstreamError | None) -> None:
-        """Keep the metrics; a provider's limit is no event."""
-        target, breaker = state.target, state.breaker
-        gauge = TARGET_STATE.labels(target.name, str(target.provider.key_number))
-        gauge.set(not breaker.is_closed and breaker.reason is not Symptom.RATE_LIMIT)
+        """Keep the metrics, and tell; a provider's limit is no event."""
+        self.show(state)
+        breaker = state.breaker
         if error is None or breaker.is_closed:
+            if (down := self._down.pop(state.id, None)) is not None:
+                self._emit(target_up_event(down, now=time.time()))
             return
         TARGETS_OPENED.labels(error.code).inc()
         if breaker.reason is not Symptom.RATE_LIMIT:
-            provider = target.provider.name
-            self._emit(target_down_event(target.name, provider, target.model, code=error.code, now=time.time()))
+            down = self._down[state.id] = down_event(state.target, error.code)
+            self._emit(down)
+
+    def learn(self, state: TargetState) -> None:
+        """Take note of what another gateway has found out and told: it is told once, but here it may be seen to end."""
+        self.show(state)
+        if state.breaker.is_closed:
+            self._down.pop(state.id, None)
+        elif state.breaker.reason is not Symptom.RATE_LIMIT:
+            self._down[state.id] = down_event(state.target, state.breaker.reason.value)
+
+    def show(self, state: TargetState) -> None:
+        """Keep the metric of one target."""
+        breaker = state.breaker
+        gauge = TARGET_STATE.labels(state.target.name, str(state.target.provider.key_number))
+        gauge.set(not breaker.is_closed and breaker.reason is not Symptom.RATE_LIMIT)

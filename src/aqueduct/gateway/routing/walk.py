@@ -257,7 +257,7 @@ class Walk:
             for state in [self._traffic.state(target) for target in stage.left if target not in stage.asked]:
                 wait = state.wait(now, self._traits)
                 soonest = min(soonest, wait)
-                if wait == _NEVER and state.breaker.is_ready(now):
+                if wait == _NEVER and state.is_in_use(now):
                     full.append(state)
         if left <= 0 or (soonest > left and not full):
             return None

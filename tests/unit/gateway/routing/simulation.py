@@ -71,6 +71,7 @@ class _Client:
 
     started_at = 1_700_000_000.0
     is_committed = False
+    body_bytes = 1_000_000_000
 
 
 def _answer(_: float) -> float | BaseException:
