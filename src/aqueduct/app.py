@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Coroutine, Iterable, MutableMapping
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,9 +31,12 @@ from aqueduct.errors import CountersUnavailable, TokenCheckUnavailable
 from aqueduct.gateway.account import BestEffortJournal, Ledger
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.asgi import CALL, Application, AsgiEndpoint, Receive, Send
+from aqueduct.gateway.attachments.fetching import UrlFetcher
+from aqueduct.gateway.attachments.preparing import Attachments
 from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.client_address import ClientAddress
+from aqueduct.gateway.documents.extraction import DocumentReader
 from aqueduct.gateway.endpoints import Endpoints
 from aqueduct.gateway.forecast import Forecast
 from aqueduct.gateway.opening import Opener
@@ -60,6 +63,7 @@ from aqueduct.storage.retention import Retention
 from aqueduct.storage.shipper import Shipper
 from aqueduct.storage.spending import read_spending
 from aqueduct.telemetry.metrics import CONFIG_IS_REFUSED
+from aqueduct.upstream.addresses import AddressGuard
 from aqueduct.upstream.aws_signer import AwsSigner
 from aqueduct.upstream.google_signer import GoogleSigner
 from aqueduct.upstream.options import transport_options
@@ -105,8 +109,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         capture_writer = CaptureWriter(workspace.database)
         stack.push_async_callback(capture_writer.close)
         counters = await stack.enter_async_context(_counters(settings))
-        checker = SchemaChecker()
-        stack.push_async_callback(checker.close)
+        checker = _owned(stack, SchemaChecker())
         state = State(snapshot)
         client_address = ClientAddress(settings.trusted_proxies)
         authenticator = Authenticator(StoredTokens(workspace), workspace.revision, client_address)
@@ -124,7 +127,14 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
                 queue_seconds=settings.queue_seconds,
                 are_budgets_open=settings.budgets_without_counters == "open",
             ),
-            Router(opener, CheckedOpener(opener, checker), price_book, events.emit, traffic),
+            Router(
+                opener,
+                CheckedOpener(opener, checker),
+                price_book,
+                events.emit,
+                traffic,
+                Attachments(opener, UrlFetcher(http, _fetch_guard(settings)), _owned(stack, DocumentReader())),
+            ),
             Ledger(journal if settings.unaccounted == "refuse" else BestEffortJournal(journal), capture_writer),
             PipelineLimits(settings.max_body_bytes, settings.max_in_flight_bytes, settings.keepalive_interval_seconds),
         )
@@ -149,6 +159,24 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         background.append(HealthChecks(lambda: state.snapshot, traffic, KINDS, http).run())
         background += await _watches(workspace, settings, counters, events)
         await _run(server, listener, background)
+
+
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+_Owned = TypeVar("_Owned", bound=_Closable)
+
+
+def _owned(stack: contextlib.AsyncExitStack, thing: _Owned) -> _Owned:
+    """Return a thing that the stack closes."""
+    stack.push_async_callback(thing.close)
+    return thing
+
+
+def _fetch_guard(settings: Settings) -> AddressGuard | None:
+    """Return what decides where images and files may be fetched from; None: nowhere."""
+    return AddressGuard(settings.fetch_networks, transport_options(settings)) if settings.fetch_urls else None
 
 
 def _deliveries(workspace: Workspace, settings: Settings, events: Events, http: Transport) -> Deliveries:

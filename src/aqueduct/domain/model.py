@@ -77,6 +77,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     `model` is the name the provider knows; `*` hands on the one that was asked for. `prices` are what it costs, the
     last one that holds at the time; empty if none was given. `weight` is its share among those of its priority,
     `limits` what the provider allows us, `context_window` how many tokens a request may have; None: not known.
+    `reads_images` is false of one that is known to see none.
     """
 
     provider: Provider
@@ -90,6 +91,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     weight: float = 1.0
     limits: TargetLimits | None = None
     context_window: int | None = None
+    reads_images: bool = True
 
     @property
     def name(self) -> str:

@@ -213,6 +213,11 @@ def message_texts(message: Message) -> list[str]:
     return [text for text in texts if text]
 
 
+def has_attachment(content: object) -> bool:
+    """Whether a content made of parts holds an image or a file."""
+    return isinstance(content, list) and any(isinstance(part, ImagePart | FilePart) for part in content)
+
+
 def part_text(part: ContentPart) -> str:
     """Return the text of a part, empty for one that is not text."""
     if isinstance(part, TextPart):
