@@ -135,7 +135,7 @@ def with_type(raw: msgspec.Raw, media_type: str) -> msgspec.Raw:
     """Return data as a `data:` URL of this type."""
     match = _DATA.match(bytes(memoryview(raw)[:_HEAD_BYTES]))
     start = match.end() if match else 1
-    return msgspec.Raw(b'"data:%b;base64,%b' % (media_type.encode(), memoryview(raw)[start:]))
+    return msgspec.Raw(b"".join((b'"data:', media_type.encode(), b";base64,", memoryview(raw)[start:])))
 
 
 def document(name: str, text: str) -> str:
