@@ -210,7 +210,8 @@ class ChatRequest(ParsedRequest[ChatParameters]):
     @override
     def has_attachments(self) -> bool:
         for message in self.parameters.messages:
-            if message.content.__class__ is list and has_attachment(message.content):
+            content = message.content
+            if isinstance(content, list) and has_attachment(content):
                 return True
         return False
 

@@ -72,7 +72,7 @@ class UrlFetcher:
             response = await self._get(guard, url)
             try:
                 if response.status in _REDIRECTS:
-                    url = urljoin(url, (response.header(b"location") or b"").decode("latin-1"))
+                    url = _redirected(url, response)
                     continue
                 declared = _declared(response)
                 return Fetched(await _read(response, limit_bytes), declared, _name(url))
@@ -112,6 +112,14 @@ async def _read(response: UpstreamResponse, limit_bytes: int) -> bytes:
             raise TooLarge
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _redirected(url: str, response: UpstreamResponse) -> str:
+    location = response.header(b"location") or b""
+    try:
+        return urljoin(url, location.decode("latin-1"))
+    except ValueError:
+        raise NotFetched("The address leads to something that is no address.") from None
 
 
 def _declared(response: UpstreamResponse) -> str:
