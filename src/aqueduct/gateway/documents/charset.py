@@ -34,6 +34,15 @@ def decode(data: bytes, *, is_marked_up: bool = False) -> str:
     return data.decode(declared or _FALLBACK, "replace")
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _declared(data: bytes) -> str | None:
     match = _DECLARED.search(data[:_DECLARED_WITHIN])
     if match is None:

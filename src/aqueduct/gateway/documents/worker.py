@@ -15,6 +15,7 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from aqueduct.gateway.documents import kinds
+from aqueduct.gateway.documents.charset import is_utf8
 from aqueduct.gateway.documents.text import Full, TextBuilder, Unreadable
 from aqueduct.gateway.workers.serving import run
 
@@ -54,11 +55,14 @@ def _judge(known: dict[str, str], data: bytes) -> tuple[int, str]:
     if not data:
         raise Unreadable("It is empty.")
     kind = kinds.media_type(data, known["name"], known["declared"])
-    if kind in known["native"]:
+    is_text = kind.startswith("text/")
+    # Who reads text reads UTF-8; for everything else there is what `charset` makes of it.
+    told = f"{kind};charset=other" if is_text and not is_utf8(data) else kind
+    if told in known["native"]:
         return NATIVE, kind
-    if kind not in _READERS and not kind.startswith("text/"):
+    if kind not in _READERS and not is_text:
         return UNSUPPORTED, kind
-    return TEXT, f"{kind}\n{read(kind, data)}"
+    return TEXT, f"{told}\n{read(kind, data)}"
 
 
 def read(kind: str, data: bytes) -> str:

@@ -111,6 +111,11 @@ def test_what_a_file_is_called_and_said_to_be_does_not_matter_where_it_says_so_i
 
 def test_a_type_that_the_target_reads_is_named_instead_of_read() -> None:
     assert ask(docx("x"), native=[kinds.DOCX, kinds.PDF]) == (NATIVE, kinds.DOCX)
+    assert ask("é".encode(), native=[kinds.PLAIN]) == (NATIVE, kinds.PLAIN)
+
+
+def test_text_that_is_not_utf_8_is_decoded_even_for_a_target_that_reads_text() -> None:
+    assert ask("é".encode("cp1252"), native=[kinds.PLAIN]) == (TEXT, "text/plain;charset=other\né")
 
 
 @pytest.mark.parametrize(
