@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,11 +35,14 @@ from aqueduct.errors import CountersUnavailable, TokenCheckUnavailable
 from aqueduct.gateway.account import BestEffortJournal, Ledger
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.asgi import CALL, Application, AsgiEndpoint, Receive, Send
+from aqueduct.gateway.attachments.fetching import UrlFetcher
+from aqueduct.gateway.attachments.preparing import Attachments
 from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.cache.keeper import Keeper
 from aqueduct.gateway.cache.router import CachedRouter
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.client_address import ClientAddress
+from aqueduct.gateway.documents.extraction import DocumentReader
 from aqueduct.gateway.endpoints import Endpoints
 from aqueduct.gateway.forecast import Forecast
 from aqueduct.gateway.opening import Opener
@@ -68,6 +71,7 @@ from aqueduct.storage.retention import Retention
 from aqueduct.storage.shipper import Shipper
 from aqueduct.storage.spending import read_spending
 from aqueduct.telemetry.metrics import CONFIG_IS_REFUSED
+from aqueduct.upstream.addresses import AddressGuard
 from aqueduct.upstream.aws_signer import AwsSigner
 from aqueduct.upstream.google_signer import GoogleSigner
 from aqueduct.upstream.options import transport_options
@@ -114,8 +118,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         stack.push_async_callback(capture_writer.close)
         counters = await stack.enter_async_context(_counters(settings))
         keeper = await stack.enter_async_context(contextlib.aclosing(Keeper(_answers(settings))))
-        checker = SchemaChecker()
-        stack.push_async_callback(checker.close)
+        checker = _owned(stack, SchemaChecker())
         state = State(snapshot)
         client_address = ClientAddress(settings.trusted_proxies)
         authenticator = Authenticator(StoredTokens(workspace), workspace.revision, client_address)
@@ -129,7 +132,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             queue_seconds=settings.queue_seconds,
             are_budgets_open=settings.budgets_without_counters == "open",
         )
-        router = Router(opener, CheckedOpener(opener, checker), price_book, events.emit, traffic)
+        attachments = Attachments(opener, UrlFetcher(http, _fetch_guard(settings)), _owned(stack, DocumentReader()))
+        router = Router(opener, CheckedOpener(opener, checker), price_book, events.emit, traffic, attachments)
         pipeline = Pipeline(
             state,
             authenticator,
@@ -177,6 +181,24 @@ async def _share(settings: Settings, snapshot: Snapshot, traffic: Traffic, event
     sharing = Sharing(Board(settings.valkey_url.get_secret_value()), traffic, teller.learn)
     await sharing.begin()
     return sharing
+
+
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+_Owned = TypeVar("_Owned", bound=_Closable)
+
+
+def _owned(stack: contextlib.AsyncExitStack, thing: _Owned) -> _Owned:
+    """Return a thing that the stack closes."""
+    stack.push_async_callback(thing.close)
+    return thing
+
+
+def _fetch_guard(settings: Settings) -> AddressGuard | None:
+    """Return what decides where images and files may be fetched from; None: nowhere."""
+    return AddressGuard(settings.fetch_networks, transport_options(settings)) if settings.fetch_urls else None
 
 
 def _deliveries(workspace: Workspace, settings: Settings, events: Events, http: Transport) -> Deliveries:

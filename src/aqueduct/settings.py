@@ -132,6 +132,11 @@ class Settings(BaseModel):
     webhook_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(split_names)] = ()
     """Private networks that webhooks may lead to, beside every public address."""
 
+    fetch_urls: bool = True
+    """Whether images and files that are named by their address are fetched for upstreams that cannot do that."""
+    fetch_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(split_names)] = ()
+    """Private networks that such addresses may lead to, beside every public one."""
+
     ca_file: Path | None = None
     """A bundle of certificate authorities trusted for upstreams, beside the system's."""
     http_proxy: SecretStr | None = None

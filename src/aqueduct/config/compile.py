@@ -57,6 +57,10 @@ class KindRules(Protocol):
     def structured_output(self) -> StructuredOutput:
         """How its targets are held to a JSON schema where the config does not say."""
 
+    @property
+    def reads_images(self) -> bool:
+        """Whether its targets may be sent images where the config does not say."""
+
 
 Kinds = Mapping[str, KindRules]
 
@@ -64,7 +68,7 @@ Kinds = Mapping[str, KindRules]
 def compile_default() -> Snapshot:
     """Return what is served without a config file: the embedded model."""
     provider = Provider(name="embedded", kind="local")
-    target = Target(provider=provider, model=EMBEDDED_MODEL, prices=(FREE,))
+    target = Target(provider=provider, model=EMBEDDED_MODEL, prices=(FREE,), reads_images=False)
     model = Model(
         name=EMBEDDED_MODEL,
         aliases=(LOCAL_ALIAS,),
@@ -276,6 +280,7 @@ class _Compiler:
             limits=compile_limits(node.limits),
             context_window=window if isinstance(window, int) else None,
             is_window_given=window is not None,
+            reads_images=self._kinds[provider.kind].reads_images if node.reads_images is None else node.reads_images,
         )
 
 

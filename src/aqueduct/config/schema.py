@@ -128,6 +128,7 @@ class TargetNode(_Node, frozen=True):
     limits: TargetLimitsNode | None = None
     context_window: Window | None = None
     structured_output: StructuredOutput | None = None
+    reads_images: bool | None = None
     price: PriceNode | list[PriceNode] | None = None
     timeouts: TimeoutsNode = TimeoutsNode()
 

@@ -78,7 +78,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     `model` is the name the provider knows; `*` hands on the one that was asked for. `prices` are what it costs, the
     last one that holds at the time; empty if none was given. `weight` is its share among those of its priority,
     `limits` what the provider allows us, `context_window` how many tokens a request may have; None: not known, and to
-    be looked up unless `is_window_given` says that this is what the config means.
+    be looked up unless `is_window_given` says that this is what the config means. `reads_images` is false of one that
+    is known to see none.
     """
 
     provider: Provider
@@ -93,6 +94,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     limits: TargetLimits | None = None
     context_window: int | None = None
     is_window_given: bool = False
+    reads_images: bool = True
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ from aqueduct.gateway.account import Entry
 from aqueduct.gateway.exchange import Exchange, PlainExchange, StreamExchange
 from aqueduct.gateway.fan_out import FanOutExchange, merge_answers
 from aqueduct.gateway.target_caller import TargetCaller
-from aqueduct.providers.base import Answer
+from aqueduct.providers.base import Answer, Operation
 from aqueduct.wire.request import Request
 
 T = TypeVar("T")
@@ -51,6 +51,10 @@ class Opener:
             for call in self._caller.operation(request, target).calls(request)
         ]
         return asks[0] if len(asks) == 1 else _merge(asks)
+
+    def operation(self, request: Request, target: Target) -> Operation:
+        """Return the adapter's side of the request's operation."""
+        return self._caller.operation(request, target)
 
     def limits_output(self, request: Request, target: Target) -> bool:
         """Whether the target's adapter says how long the answer may be."""

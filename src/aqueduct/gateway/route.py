@@ -14,6 +14,7 @@ from aqueduct.domain.price import Price
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
 from aqueduct.errors import InvalidRequest, UpstreamError, UpstreamTimeout
 from aqueduct.gateway.account import Entry
+from aqueduct.gateway.attachments.preparing import Attachments, Opens
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange
 from aqueduct.gateway.opening import Opener
@@ -37,9 +38,16 @@ class Router:
     """Tries targets until the commit."""
 
     def __init__(
-        self, opener: Opener, checked: CheckedOpener, prices: PriceBook, emit: Emit, traffic: Traffic | None = None
+        self,
+        opener: Opener,
+        checked: CheckedOpener,
+        prices: PriceBook,
+        emit: Emit,
+        traffic: Traffic | None = None,
+        attachments: Attachments | None = None,
     ) -> None:
         self._opener = opener
+        self._attachments = attachments
         self._checked = checked
         self._prices = prices
         self._emit = emit
@@ -47,10 +55,12 @@ class Router:
 
     async def open(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Exchange:
         """Return the first answer that any target gives; raise `AllTargetsFailed`, or the refusal of the request."""
-        opener: Opener | CheckedOpener = self._opener
+        opener: Opens = self._opener
         if request.schema is not None:
             await self._checked.check_schema(request.schema)
             opener = self._checked
+        if self._attachments is not None and request.has_attachments:
+            opener = self._attachments.opener(opener, request)
         traffic = entry.traffic = self._traffic
         traffic.budget(model).requests += 1
         first = model.targets[0]
@@ -72,7 +82,7 @@ class Router:
             return exchange
         return await self._walk(opener, walk, entry)
 
-    async def _walk(self, opener: Opener | CheckedOpener, walk: Walk, entry: Entry) -> Exchange:
+    async def _walk(self, opener: Opens, walk: Walk, entry: Entry) -> Exchange:
         """Ask one target after another, as the walk says."""
         now = self._traffic.now
         while (step := walk.next(now())) is not None:
@@ -93,7 +103,7 @@ class Router:
         self._tell(walk)
         raise walk.failure(now())
 
-    async def _ask(self, opener: Opener | CheckedOpener, ask: Ask, walk: Walk, entry: Entry) -> Exchange | None:
+    async def _ask(self, opener: Opens, ask: Ask, walk: Walk, entry: Entry) -> Exchange | None:
         """Ask one target; None where that failed, and the walk knows it."""
         try:
             return await self._open(opener, walk, entry, ask)
@@ -101,7 +111,7 @@ class Router:
             walk.note(ask.target, error)
             return None
 
-    async def _open(self, opener: Opener | CheckedOpener, walk: Walk, entry: Entry, ask: Ask) -> Exchange:
+    async def _open(self, opener: Opens, walk: Walk, entry: Entry, ask: Ask) -> Exchange:
         """Open one target, within what is left of the deadline of all attempts."""
         if walk.deadline_at is None:
             return await opener.open(ask.request, ask.target, entry)

@@ -34,7 +34,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     where it does not (None: it must), `option_patterns` what they look like where not anything will do; `credentials`
     the names of the secrets that its `signer` takes, if it has one.
     `headers` say who asks, in every request. `models_path` is what is asked for to see whether the provider is well; a
-    kind that does not list its models there says so, and any answer will do.
+    kind that does not list its models there says so, and any answer will do. `reads_images` is false where no model of
+    the kind sees.
     """
 
     adapter: Adapter
@@ -48,6 +49,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     models_path: Callable[[Provider], str] = models_path
     lists_models: bool = True
     structured_output: StructuredOutput = StructuredOutput.NATIVE
+    reads_images: bool = True
 
 
 _BOTH = ("chat", "completions")
@@ -68,7 +70,7 @@ KINDS: dict[str, Kind] = {
         options={"version": "2023-06-01"},
         headers=anthropic_headers,
     ),
-    "local": Kind(adapter=_LOCAL, needs_base_url=False),
+    "local": Kind(adapter=_LOCAL, needs_base_url=False, reads_images=False),
     "gemini": Kind(
         adapter={"chat": GeminiOperation()},
         default_base_url="https://generativelanguage.googleapis.com/v1beta",

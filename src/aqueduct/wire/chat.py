@@ -4,11 +4,12 @@ from typing import Annotated, Any, Self
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
+from typing_extensions import override
 
 from aqueduct.errors import InvalidJsonSchema, InvalidRequest
 from aqueduct.wire.generation import INTEGERS, MAX_COUNT, Parameters, ParsedRequest, check_stream_options
 from aqueduct.wire.json_object import read_object
-from aqueduct.wire.messages import CALL_TYPES, PART_TYPES, ROLES, Content, Message, message_texts
+from aqueduct.wire.messages import CALL_TYPES, PART_TYPES, ROLES, Content, Message, has_attachment, message_texts
 from aqueduct.wire.tools import (
     CHOICE_TYPES,
     INPUT_FORMAT_TYPES,
@@ -204,6 +205,15 @@ class ChatRequest(ParsedRequest[ChatParameters]):
     def choices(self) -> int:
         """How many choices the answer has."""
         return self.parameters.n or 1
+
+    @property
+    @override
+    def has_attachments(self) -> bool:
+        for message in self.parameters.messages:
+            content = message.content
+            if isinstance(content, list) and has_attachment(content):
+                return True
+        return False
 
     @property
     def max_output_tokens(self) -> int | None:

@@ -55,6 +55,11 @@ class ParsedRequest(Generic[P]):
     operation: str
     validator: Validator[P]
 
+    @property
+    def has_attachments(self) -> bool:
+        """Whether an image or a file is among what it says; text alone, unless an operation knows better."""
+        return False
+
     def __init__(self, fields: dict[str, Raw], parameters: P) -> None:
         self.fields = fields
         self.parameters = parameters

@@ -43,6 +43,10 @@ class Request(Protocol):
         """The client's own name for the person behind the request."""
 
     @property
+    def has_attachments(self) -> bool:
+        """Whether an image or a file is among what it says."""
+
+    @property
     def schema(self) -> dict[str, Any] | bool | None:
         """The JSON schema the answer must satisfy, or None."""
 

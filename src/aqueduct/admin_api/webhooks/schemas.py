@@ -16,11 +16,11 @@ from aqueduct.admin_api.schemas import (
     VersionedView,
     View,
 )
-from aqueduct.control.webhook_addresses import MAX_URL_CHARACTERS
 from aqueduct.control.webhooks import NewWebhook, ToldEvent
 from aqueduct.domain.event import EventKind
 from aqueduct.domain.webhook import EVERY_EVENT
 from aqueduct.storage.outbox import State
+from aqueduct.upstream.addresses import MAX_URL_CHARACTERS
 
 EVENTS = sorted({EVERY_EVENT, *EventKind} - {EventKind.TEST})
 Url = Annotated[str, Field(min_length=8, max_length=MAX_URL_CHARACTERS)]

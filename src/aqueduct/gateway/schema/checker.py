@@ -7,13 +7,18 @@ from jsonschema_rs import Validator
 
 from aqueduct.errors import InvalidJsonSchema
 from aqueduct.gateway.schema.limits import MAX_TEXT_BYTES, encode_schema, fits_inline, inline_weight
-from aqueduct.gateway.schema.pool import OverDeadline, WorkerPool
-from aqueduct.gateway.schema.process import Reply
 from aqueduct.gateway.schema.reading import NotJson
 from aqueduct.gateway.schema.validation import BadSchema, compile_schema, is_satisfied, not_json
 from aqueduct.gateway.schema.worker import BAD_SCHEMA, OK
+from aqueduct.gateway.workers.pool import OverDeadline, Trade, WorkerPool
+from aqueduct.gateway.workers.process import Reply
 
 _KNOWN_SCHEMAS = 256
+_TRADE = Trade(
+    module="aqueduct.gateway.schema.worker",
+    too_many="Too many answers are waiting to be checked against their JSON schema.",
+    unavailable="JSON schemas cannot be checked right now.",
+)
 
 UNDECIDED = "The answer could not be checked against the schema within the limits of time and memory."
 
@@ -44,7 +49,11 @@ class SchemaChecker:
         queue_limit: int = 64,
     ) -> None:
         self._pool = WorkerPool(
-            size=workers, deadline_seconds=deadline_seconds, idle_seconds=idle_seconds, queue_limit=queue_limit
+            _TRADE,
+            size=workers,
+            deadline_seconds=deadline_seconds,
+            idle_seconds=idle_seconds,
+            queue_limit=queue_limit,
         )
         self._known: OrderedDict[bytes, _KnownSchema] = OrderedDict()
 

@@ -17,7 +17,7 @@ FILE_TYPES = frozenset(
 )
 """The media types that Gemini reads beside text (the pages on documents, images, audio and video)."""
 
-_KNOWN_FILE = re.compile(r"gs://.+|https://generativelanguage\.googleapis\.com/[^?#]*files/[^?#]+")
+KNOWN_FILE = re.compile(r"gs://.+|https://generativelanguage\.googleapis\.com/[^?#]*files/[^?#]+")
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
 _SUFFIX = re.compile(r"\.([A-Za-z0-9]{1,5})$")
 _TYPE_BY_SUFFIX = {
@@ -56,7 +56,7 @@ def read_media(part: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def _by_url(url: str, path: str, default_type: str) -> dict[str, Any]:
-    if _KNOWN_FILE.fullmatch(url):
+    if KNOWN_FILE.fullmatch(url):
         return {"fileData": {"mimeType": _guessed(url, default_type), "fileUri": url}}
     match = _DATA_URL.match(url)
     if match is None:
@@ -83,7 +83,7 @@ def _file(file: dict[str, Any], path: str) -> dict[str, Any]:
             raise InvalidRequest(f"This model does not read files of the type {media_type}.", param=f"{path}.file_data")
         return inline
     file_id = file.get("file_id") or ""
-    if not _KNOWN_FILE.fullmatch(file_id):
+    if not KNOWN_FILE.fullmatch(file_id):
         raise InvalidRequest("Only files at Google's own addresses can be named by an id.", param=f"{path}.file_id")
     return _by_url(file_id, f"{path}.file_id", guessed)
 

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Self
 
-from aqueduct.gateway.schema.worker import NO_TEXT, QUESTION, READY, REPLY
+from aqueduct.gateway.workers.serving import NO_TEXT, QUESTION, READY, REPLY
 
 
 class WorkerDied(Exception):
@@ -14,13 +14,18 @@ class WorkerDied(Exception):
 
 
 class Reply:
-    """What the worker said: `code` is one of its codes, `words` a sentence or empty."""
+    """What the worker said: `code` is one of its codes, `payload` what that code comes with."""
 
-    __slots__ = ("code", "words")
+    __slots__ = ("code", "payload")
 
-    def __init__(self, code: int, words: str) -> None:
+    def __init__(self, code: int, payload: bytes) -> None:
         self.code = code
-        self.words = words
+        self.payload = payload
+
+    @property
+    def words(self) -> str:
+        """The payload as text."""
+        return self.payload.decode(errors="replace")
 
 
 class WorkerProcess:
@@ -34,13 +39,13 @@ class WorkerProcess:
         self._replies = replies
 
     @classmethod
-    async def start(cls, *, job_seconds: float, timeout_seconds: float) -> Self:
-        """Start a worker and wait until it listens; raises `WorkerDied`, `TimeoutError` or `OSError`."""
+    async def start(cls, module: str, *, job_seconds: float, timeout_seconds: float) -> Self:
+        """Start the module as a worker and wait until it listens; raises `WorkerDied`, `TimeoutError`, `OSError`."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
             "-m",
-            "aqueduct.gateway.schema.worker",
+            module,
             str(job_seconds),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -73,17 +78,19 @@ class WorkerProcess:
         """Whether the process is known to have ended."""
         return self._process.returncode is not None
 
-    async def ask(self, schema: bytes, text: bytes | None) -> Reply:
+    async def ask(self, subject: bytes, text: bytes | memoryview | None) -> Reply:
         """Send one question and return the reply, or raise `WorkerDied`; a cancelled question spoils the worker."""
         length = NO_TEXT if text is None else len(text)
         try:
-            self._questions.write(QUESTION.pack(len(schema), length) + schema + (text or b""))
+            self._questions.write(QUESTION.pack(len(subject), length) + subject)
+            if text:
+                self._questions.write(text)
             await self._questions.drain()
             code, length = REPLY.unpack(await self._replies.readexactly(REPLY.size))
-            words = await self._replies.readexactly(length)
+            payload = await self._replies.readexactly(length)
         except (asyncio.IncompleteReadError, OSError) as error:
             raise WorkerDied(str(error)) from error
-        return Reply(code, words.decode(errors="replace"))
+        return Reply(code, payload)
 
     def kill(self) -> None:
         """End the process at once."""

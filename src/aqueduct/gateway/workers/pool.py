@@ -1,11 +1,12 @@
 """A few worker processes: started when needed, replaced when killed, ended when idle."""
 
 import asyncio
+from typing import NamedTuple
 
 import structlog
 
 from aqueduct.errors import Draining, Overloaded
-from aqueduct.gateway.schema.process import Reply, WorkerDied, WorkerProcess
+from aqueduct.gateway.workers.process import Reply, WorkerDied, WorkerProcess
 
 _START_SECONDS = 15.0
 
@@ -16,13 +17,24 @@ class OverDeadline(Exception):
     """The job did not end in time, or not at all: its worker was killed or died of its limits."""
 
 
+class Trade(NamedTuple):
+    """What workers of a pool are for: the module that they run, and what is said where they are too few or none."""
+
+    module: str
+    too_many: str
+    unavailable: str
+
+
 class WorkerPool:
     """Asks at most `size` workers at a time; the others wait in line, first come, first served.
 
     The deadline counts from when a worker has the question. More than `queue_limit` in line is `Overloaded`.
     """
 
-    def __init__(self, *, size: int, deadline_seconds: float, idle_seconds: float, queue_limit: int) -> None:
+    def __init__(
+        self, trade: Trade, *, size: int, deadline_seconds: float, idle_seconds: float, queue_limit: int
+    ) -> None:
+        self._trade = trade
         self._deadline_seconds = deadline_seconds
         self._idle_seconds = idle_seconds
         self._queue_limit = queue_limit
@@ -40,17 +52,17 @@ class WorkerPool:
         workers = (*self._idle, *self._busy, *self._ending)
         return [worker.pid for worker in workers if not worker.has_ended]
 
-    async def ask(self, schema: bytes, text: bytes | None) -> Reply:
+    async def ask(self, subject: bytes, text: bytes | memoryview | None) -> Reply:
         """Return a worker's reply, or raise `OverDeadline` or `Overloaded`."""
         if self._waiting >= self._queue_limit:
-            raise Overloaded("Too many answers are waiting to be checked against their JSON schema.")
+            raise Overloaded(self._trade.too_many)
         self._waiting += 1
         try:
             await self._turns.acquire()
         finally:
             self._waiting -= 1
         try:
-            return await self._ask_worker(schema, text)
+            return await self._ask_worker(subject, text)
         finally:
             self._turns.release()
 
@@ -65,7 +77,7 @@ class WorkerPool:
         while self._ending:
             await self._ending.pop().wait()
 
-    async def _ask_worker(self, schema: bytes, text: bytes | None) -> Reply:
+    async def _ask_worker(self, subject: bytes, text: bytes | memoryview | None) -> Reply:
         worker = self._take_idle() or await self._start()
         self._busy.add(worker)
         if self._is_closed:
@@ -73,9 +85,10 @@ class WorkerPool:
             raise Draining("The gateway is shutting down.")
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                reply = await worker.ask(schema, text)
+                reply = await worker.ask(subject, text)
         except (TimeoutError, WorkerDied) as error:
-            _log.warning("schema_worker_killed", reason=type(error).__name__, schema_bytes=len(schema))
+            size = len(subject) + len(text or b"")
+            _log.warning("worker_killed", module=self._trade.module, reason=type(error).__name__, size=size)
             raise OverDeadline from error
         else:
             self._busy.discard(worker)
@@ -88,10 +101,12 @@ class WorkerPool:
 
     async def _start(self) -> WorkerProcess:
         try:
-            return await WorkerProcess.start(job_seconds=self._deadline_seconds, timeout_seconds=_START_SECONDS)
+            return await WorkerProcess.start(
+                self._trade.module, job_seconds=self._deadline_seconds, timeout_seconds=_START_SECONDS
+            )
         except (OSError, TimeoutError, WorkerDied) as error:
-            _log.exception("schema_worker_not_started")
-            raise Overloaded("JSON schemas cannot be checked right now.") from error
+            _log.exception("worker_not_started", module=self._trade.module)
+            raise Overloaded(self._trade.unavailable) from error
 
     def _take_idle(self) -> WorkerProcess | None:
         """Return the worker used last, which has the warmest cache and lets the others idle out."""

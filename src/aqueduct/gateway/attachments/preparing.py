@@ -1,0 +1,134 @@
+"""Makes of a request with images or files one that its target takes, once for all targets that take the same.
+
+A part is left as it is where the target takes it so. Otherwise an address is fetched, a document becomes its text, and
+an image that the target cannot see is refused or, by declared policy, left out. What cannot be done is an
+`InvalidRequest` that names the part: another target may do it.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from aqueduct.domain.model import Target
+from aqueduct.errors import InvalidRequest
+from aqueduct.gateway.account import Entry
+from aqueduct.gateway.attachments.conversion import Converter, Needs
+from aqueduct.gateway.attachments.fetching import UrlFetcher
+from aqueduct.gateway.attachments.parts import Part, Place, find_parts, replace_parts
+from aqueduct.gateway.documents.extraction import DocumentReader
+from aqueduct.gateway.exchange import Exchange
+from aqueduct.gateway.opening import Opener
+from aqueduct.wire.chat import ChatRequest
+from aqueduct.wire.request import Request
+
+DROPPED_IMAGES = "messages.content.image_url"
+"""How the images that were left out are named to the client."""
+
+DROP_IMAGES = "image_url"
+"""What `drop_fields` of a provider says for that."""
+
+
+class Opens(Protocol):
+    """Opens one target for one request."""
+
+    async def open(self, request: Request, target: Target, entry: Entry) -> Exchange:
+        """Return the target's answer, or raise what is in its way."""
+
+
+class Attachments:
+    """Knows how images and files are had and read; the gateway has one."""
+
+    def __init__(self, adapters: Opener, fetcher: UrlFetcher, reader: DocumentReader) -> None:
+        self._adapters = adapters
+        self._fetcher = fetcher
+        self._reader = reader
+
+    def opener(self, opener: Opens, request: Request) -> Opens:
+        """Return what opens targets for this request: `opener`, given what each target takes."""
+        if not isinstance(request, ChatRequest):
+            return opener
+        return PreparingOpener(opener, self, Converter(self._fetcher, self._reader), request)
+
+    def needs(self, request: Request, target: Target) -> Needs:
+        """Return what a target needs of images and files."""
+        operation = self._adapters.operation(request, target)
+        return Needs(
+            fetches_urls=operation.fetches_urls,
+            file_types=operation.file_types,
+            reads_images=target.reads_images,
+            drops_images=DROP_IMAGES in target.provider.drop_fields,
+        )
+
+
+class _Prepared(NamedTuple):
+    """What is different for targets of the same needs, or why nothing can be made of the request for them."""
+
+    messages: list[Any] | None = None
+    drops_images: bool = False
+    refusal: InvalidRequest | None = None
+
+
+class PreparingOpener:
+    """Opens targets for one request; what was fetched and read for one target is there for the next."""
+
+    def __init__(self, opener: Opens, attachments: Attachments, converter: Converter, request: ChatRequest) -> None:
+        self._opener = opener
+        self._attachments = attachments
+        self._converter = converter
+        self._original = request
+        self._parts: list[Part] = find_parts(request)
+        self._prepared: dict[Needs, _Prepared] = {}
+        self._requests: dict[tuple[Needs, str], Request] = {}
+        self._turn = asyncio.Lock()
+
+    async def open(self, request: Request, target: Target, entry: Entry) -> Exchange:
+        """Return the target's answer to the request as it takes it."""
+        needs = self._attachments.needs(request, target)
+        async with self._turn:  # a hedge needs much the same as the attempt beside it
+            prepared = self._prepared.get(needs)
+            if prepared is None:
+                prepared = self._prepared[needs] = await self._prepare(needs)
+        if prepared.refusal is not None:
+            raise prepared.refusal
+        began = len(entry.attempts)
+        exchange = await self._opener.open(self._changed(request, needs, prepared), target, entry)
+        if prepared.drops_images:
+            for attempt in entry.attempts[began:]:
+                if attempt.target is target:
+                    attempt.dropped = (*attempt.dropped, DROPPED_IMAGES)
+        return exchange
+
+    def _changed(self, request: Request, needs: Needs, prepared: _Prepared) -> Request:
+        if prepared.messages is None:
+            return request
+        key = needs, request.model  # all that differs between the requests of a walk
+        changed = self._requests.get(key)
+        if changed is None:
+            changed = self._requests[key] = request.with_fields(messages=prepared.messages)
+        return changed
+
+    async def _prepare(self, needs: Needs) -> _Prepared:
+        try:
+            made = await _gather([self._converter.convert(part, needs) for part in self._parts])
+        except InvalidRequest as refusal:
+            return _Prepared(refusal=refusal)
+        replacements: dict[Place, Any] = {
+            part.place: new for part, new in zip(self._parts, made, strict=True) if new is not None
+        }
+        if not replacements:
+            return _Prepared()
+        has_images = any(part.is_image for part in self._parts)
+        return _Prepared(
+            messages=replace_parts(self._original.fields["messages"], replacements),
+            drops_images=has_images and not needs.reads_images,
+        )
+
+
+async def _gather(coroutines: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """Run all at once; the first failure cancels the others and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
