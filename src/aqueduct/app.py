@@ -36,6 +36,7 @@ from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.client_address import ClientAddress
 from aqueduct.gateway.endpoints import Endpoints
 from aqueduct.gateway.forecast import Forecast
+from aqueduct.gateway.mirror import Mirrors
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.pipeline import Pipeline, PipelineLimits
 from aqueduct.gateway.route import Router
@@ -114,6 +115,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}, signers))
         traffic = Traffic()
         traffic.listeners.append(StateTeller(events.emit))
+        accounts = journal if settings.unaccounted == "refuse" else BestEffortJournal(journal)
+        mirrors = Mirrors(opener, accounts, capture_writer, traffic)
         pipeline = Pipeline(
             state,
             authenticator,
@@ -124,8 +127,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
                 queue_seconds=settings.queue_seconds,
                 are_budgets_open=settings.budgets_without_counters == "open",
             ),
-            Router(opener, CheckedOpener(opener, checker), price_book, events.emit, traffic),
-            Ledger(journal if settings.unaccounted == "refuse" else BestEffortJournal(journal), capture_writer),
+            Router(opener, CheckedOpener(opener, checker), price_book, events.emit, traffic, mirrors),
+            Ledger(accounts, capture_writer),
             PipelineLimits(settings.max_body_bytes, settings.max_in_flight_bytes, settings.keepalive_interval_seconds),
         )
         admin = AdminApplication(workspace, authenticator, lambda: list_health(state.snapshot, traffic))
@@ -145,9 +148,11 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             await local.retire(paths)
 
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
-        background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run(), capture_writer.run()]
-        background.append(HealthChecks(lambda: state.snapshot, traffic, KINDS, http).run())
-        background += await _watches(workspace, settings, counters, events)
+        background = [
+            *(config.watch(swap), server.sweep(), shipper.run(), deliveries.run(), capture_writer.run(), mirrors.run()),
+            HealthChecks(lambda: state.snapshot, traffic, KINDS, http).run(),
+            *await _watches(workspace, settings, counters, events),
+        ]
         await _run(server, listener, background)
 
 

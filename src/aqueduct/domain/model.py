@@ -76,7 +76,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     `model` is the name the provider knows; `*` hands on the one that was asked for. `prices` are what it costs, the
     last one that holds at the time; empty if none was given. `weight` is its share among those of its priority,
-    `limits` what the provider allows us, `context_window` how many tokens a request may have; None: not known.
+    `limits` what the provider allows us, `context_window` how many tokens a request may have; None: not known. `label`
+    is what rules and splits call it.
     """
 
     provider: Provider
@@ -90,6 +91,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     weight: float = 1.0
     limits: TargetLimits | None = None
     context_window: int | None = None
+    label: str | None = None
 
     @property
     def name(self) -> str:
@@ -100,7 +102,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A public name with the targets behind it, in the order they are tried.
 
-    `created_at` is when it came into force, in seconds since the epoch.
+    `created_at` is when it came into force, in seconds since the epoch. A hidden one is for other models alone.
     """
 
     name: str
@@ -109,3 +111,4 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     created_at: int = 0
     routing: Routing = Routing()
+    is_hidden: bool = False

@@ -27,7 +27,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     `team_id` is the team that pays (a token has at most one), `team_ids` those its user is in, `led_team_ids` those he
     administers. `limits` and `budgets` are all that apply, those of end users too. `capture` of None keeps nothing.
-    `is_suspended` says that an owner was deleted or deactivated. Instants are in seconds since the epoch.
+    `is_suspended` says that an owner was deleted or deactivated. `name` is the user's or service account's, else the
+    token's; the others are for rules that name them. Instants are in seconds since the epoch.
     """
 
     id: str
@@ -43,6 +44,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     expires_at: float | None = None
     revoked_at: float | None = None
     is_suspended: bool = False
+    organisation_name: str | None = None
+    team_name: str | None = None
+    token_name: str | None = None
     models: ModelFilter = UNFILTERED
     limits: tuple[Limit, ...] = ()
     budgets: tuple[Budget, ...] = ()

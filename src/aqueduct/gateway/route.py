@@ -17,8 +17,10 @@ from aqueduct.errors import InvalidRequest, UpstreamError, UpstreamTimeout
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange
+from aqueduct.gateway.mirror import Mirrors
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.routing.hedging import race
+from aqueduct.gateway.routing.steering import Steering
 from aqueduct.gateway.routing.traffic import Traffic
 from aqueduct.gateway.routing.waiting import wait_for_room
 from aqueduct.gateway.routing.walk import Ask, Walk
@@ -36,16 +38,26 @@ class Router:
     """Tries targets until the commit."""
 
     def __init__(
-        self, opener: Opener, checked: CheckedOpener, prices: PriceBook, emit: Emit, traffic: Traffic | None = None
+        self,
+        opener: Opener,
+        checked: CheckedOpener,
+        prices: PriceBook,
+        emit: Emit,
+        traffic: Traffic | None = None,
+        mirrors: Mirrors | None = None,
     ) -> None:
         self._opener = opener
         self._checked = checked
         self._prices = prices
         self._emit = emit
         self._traffic = traffic or Traffic()
+        self._steering = Steering(self._traffic.rng)
+        self._mirrors = mirrors
 
     async def open(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Exchange:
         """Return the first answer that any target gives; raise `AllTargetsFailed`, or the refusal of the request."""
+        if model.routing.is_steered:
+            model, request = self._steering.steer(model, request, entry, snapshot)
         opener: Opener | CheckedOpener = self._opener
         if request.schema is not None:
             await self._checked.check_schema(request.schema)
@@ -68,6 +80,11 @@ class Router:
                 await self._price(exchange, request.model, entry)
             return exchange
         return await self._walk(opener, walk, entry)
+
+    def mirror(self, model: Model, entry: Entry, snapshot: Snapshot) -> None:
+        """Send a copy of an answered request to the model's shadow; nothing waits for it."""
+        if self._mirrors is not None:
+            self._mirrors.send(model, entry, snapshot)
 
     async def _walk(self, opener: Opener | CheckedOpener, walk: Walk, entry: Entry) -> Exchange:
         """Ask one target after another, as the walk says."""
