@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 
 from aqueduct.cli.session import note, settings_for, show
 from aqueduct.config.file import ConfigFile
-from aqueduct.control.served import check_credentials, list_served, probe
+from aqueduct.control.served import ServedTarget, check_credentials, list_served, probe
 from aqueduct.domain.snapshot import Snapshot
+from aqueduct.domain.steering_words import courses
 from aqueduct.local import weights
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
@@ -32,8 +34,9 @@ def check(config: ConfigOption = None) -> None:
     check_credentials(snapshot, KINDS)
     table = Table("model", "aliases", "target", "address", "credential")
     for served in list_served(snapshot):
-        table.add_row(served.model, ", ".join(served.aliases), served.target.name, served.address, served.credential)
+        table.add_row(*_names(served), served.target.name, served.address, served.credential)
     show(table)
+    _show_courses(snapshot)
     note(
         f"The settings and {settings.config_file or 'the default config'} are good. Kinds: {', '.join(sorted(KINDS))}."
     )
@@ -51,8 +54,9 @@ def show_models(context: typer.Context, config: ConfigOption = None) -> None:
     table = Table("model", "aliases", "target", "answer")
     for served in list_served(snapshot):
         answer = verdicts.get(served.target.provider.name, embedded)
-        table.add_row(served.model, ", ".join(served.aliases), served.target.name, answer)
+        table.add_row(*_names(served), served.target.name, answer)
     show(table)
+    _show_courses(snapshot)
 
 
 @commands.command("fetch")
@@ -67,6 +71,21 @@ def fetch() -> None:
         task = bar.add_task("fetching the embedded model", total=None)
         path = weights.fetch(settings.data_dir, lambda done, total: bar.update(task, completed=done, total=total))
     print(path)
+
+
+def _names(served: ServedTarget) -> tuple[str, str]:
+    """Return a model's name and its other ones; a hidden one is said to be that."""
+    return f"{served.model} (hidden)" if served.is_hidden else served.model, ", ".join(served.aliases)
+
+
+def _show_courses(snapshot: Snapshot) -> None:
+    """Show where rules, splits and mirrors send requests, if there are any."""
+    table = Table("model", "requests", "go to")
+    for model in snapshot.models:
+        for course in courses(model):
+            table.add_row(*map(escape, (model.name, course.requests, course.destination)))
+    if table.row_count:
+        show(table)
 
 
 def _load(settings: Settings) -> Snapshot:

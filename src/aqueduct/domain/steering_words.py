@@ -41,7 +41,7 @@ class Course(NamedTuple):
 
 
 def courses(model: Model) -> Iterator[Course]:
-    """Yield where a model's requests go, in the order in which it is decided; nothing for one without rules."""
+    """Yield where a model's requests go, in the order in which it is decided; nothing where nothing steers them."""
     routing = model.routing
     for rule in routing.rules:
         yield Course(f"{rule.name}: {condition_words(rule.when)}", rule_words(rule), rule.model, rule.targets)
@@ -50,6 +50,8 @@ def courses(model: Model) -> Iterator[Course]:
         goes_to = f"model {side.name}" if side.is_model else f"targets {side.name}"
         share = f"{side.percentage:g} %, {grouping_words(split.by) if split else ''}"
         yield Course(share, goes_to, side.name if side.is_model else None, () if side.is_model else (side.name,))
+    if routing.rules and split is None and routing.rules[-1].when.conditions:
+        yield Course("all others", "its targets", None)
     if (mirror := routing.mirror) is not None:
         share = f"a copy of {mirror.share * 100:g} %, at most {mirror.concurrency} at once"
         yield Course(share, f"model {mirror.model}, its answer dropped", mirror.model)
