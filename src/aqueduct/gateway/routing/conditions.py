@@ -16,8 +16,8 @@ from aqueduct.domain.steering import (
     Percentage,
     Text,
 )
-from aqueduct.gateway.routing.facts import Facts
-from aqueduct.gateway.routing.grouping import fraction, group_key
+from aqueduct.gateway.routing.facts import Facts, compile_texts
+from aqueduct.gateway.routing.grouping import compile_grouping, fraction
 
 Test = Callable[[Facts], bool]
 
@@ -31,6 +31,8 @@ def compile_condition(condition: Condition, salt: bytes, rng: Random) -> Test:
     match condition:
         case AllOf() | AnyOf():
             tests = [compile_condition(each, salt, rng) for each in condition.conditions]
+            if len(tests) == 1:
+                return tests[0]
             combine = all if isinstance(condition, AllOf) else any
             return lambda facts: combine(test(facts) for test in tests)
         case Not():
@@ -69,19 +71,20 @@ def _length(condition: Length) -> Test:
 
 
 def _text(condition: Text) -> Test:
-    source, key = condition.source, condition.key
+    texts = compile_texts(condition.source, condition.key)
     if condition.is_present is not None:
         is_present = condition.is_present
-        return lambda facts: bool(facts.texts(source, key)) is is_present
+        return lambda facts: any(text is not None for text in texts(facts)) is is_present
     if condition.pattern is not None:
         matches = re.compile(condition.pattern, re.DOTALL).fullmatch
         return lambda facts: any(
-            len(text) <= _MAX_MATCHED_CHARACTERS and matches(text) is not None for text in facts.texts(source, key)
+            text is not None and len(text) <= _MAX_MATCHED_CHARACTERS and matches(text) is not None
+            for text in texts(facts)
         )
     values = frozenset(condition.values)
-    return lambda facts: not values.isdisjoint(facts.texts(source, key))
+    return lambda facts: not values.isdisjoint(texts(facts))
 
 
 def _percentage(condition: Percentage, salt: bytes, rng: Random) -> Test:
-    most, by = condition.value / _PERCENT, condition.by
-    return lambda facts: fraction(group_key(by, facts, rng), salt) < most
+    most, key = condition.value / _PERCENT, compile_grouping(condition.by, rng)
+    return lambda facts: fraction(key(facts), salt) < most

@@ -1,6 +1,6 @@
 """What rules look at: a request, its caller and its headers; each thing is found out when it is first asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,6 +11,8 @@ from aqueduct.gateway.routing.context_window import raw_bytes
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.messages import AudioPart, ContentPart, FilePart, ImagePart, TextPart
 from aqueduct.wire.request import Request
+
+Texts = tuple[str | None, ...]
 
 _BYTES_A_TOKEN = 4
 
@@ -71,34 +73,6 @@ class Facts:
             self._input_tokens = size // _BYTES_A_TOKEN
         return self._input_tokens
 
-    def texts(self, source: TextSource, key: str) -> tuple[str, ...]:
-        """Return a text, in every form in which a rule may name it; none where there is none."""
-        principal, request = self.principal, self.request
-        found: tuple[str | None, ...] = ()
-        match source:
-            case TextSource.HEADER:
-                value = self.headers.get(key.encode())
-                found = (None if value is None else value.decode("latin-1").strip(),)
-            case TextSource.METADATA:
-                member = self._read_metadata().get(key)
-                found = (member if isinstance(member, str) else None,)
-            case TextSource.REASONING_EFFORT:
-                found = (request.parameters.reasoning_effort if isinstance(request, ChatRequest) else None,)
-            case TextSource.END_USER:
-                found = (request.end_user,)
-            case TextSource.USER:
-                found = principal.user_id, principal.name if principal.user_id is not None else None
-            case TextSource.SERVICE_ACCOUNT:
-                account = principal.service_account_id
-                found = account, principal.name if account is not None else None
-            case TextSource.TEAM:
-                found = principal.team_id, principal.team_name
-            case TextSource.ORGANISATION:
-                found = principal.organisation_id, principal.organisation_name
-            case TextSource.TOKEN:
-                found = principal.id, principal.token_name
-        return tuple(text for text in found if text is not None)
-
     def _part_kinds(self) -> set[type[ContentPart]]:
         if self._kinds is None:
             request = self.request
@@ -107,9 +81,51 @@ class Facts:
             self._kinds = {type(part) for content in contents for part in content}
         return self._kinds
 
-    def _read_metadata(self) -> dict[str, Any]:
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The request's own notes, whatever it is a request for."""
         if self._metadata is None:
             raw = self.request.fields.get("metadata")
             members = None if raw is None else msgspec.json.decode(raw)
             self._metadata = members if isinstance(members, dict) else {}
         return self._metadata
+
+
+def compile_texts(source: TextSource, key: str) -> Callable[[Facts], Texts]:
+    """Return how a text is found: in every form in which a rule may name it, each None where there is none."""
+    if source is TextSource.HEADER:
+        header = key.encode()
+        return lambda facts: (_decoded(facts.headers.get(header)),)
+    if source is TextSource.METADATA:
+        return lambda facts: (value if isinstance(value := facts.metadata.get(key), str) else None,)
+    return _TEXTS[source]
+
+
+def _decoded(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1").strip()
+
+
+def _reasoning_effort(facts: Facts) -> Texts:
+    request = facts.request
+    return (request.parameters.reasoning_effort if isinstance(request, ChatRequest) else None,)
+
+
+def _user(facts: Facts) -> Texts:
+    principal = facts.principal
+    return (None,) if principal.user_id is None else (principal.user_id, principal.name)
+
+
+def _service_account(facts: Facts) -> Texts:
+    principal = facts.principal
+    return (None,) if principal.service_account_id is None else (principal.service_account_id, principal.name)
+
+
+_TEXTS: dict[TextSource, Callable[[Facts], Texts]] = {
+    TextSource.REASONING_EFFORT: _reasoning_effort,
+    TextSource.END_USER: lambda facts: (facts.request.end_user,),
+    TextSource.USER: _user,
+    TextSource.SERVICE_ACCOUNT: _service_account,
+    TextSource.TEAM: lambda facts: (facts.principal.team_id, facts.principal.team_name),
+    TextSource.ORGANISATION: lambda facts: (facts.principal.organisation_id, facts.principal.organisation_name),
+    TextSource.TOKEN: lambda facts: (facts.principal.id, facts.principal.token_name),
+}

@@ -1,6 +1,7 @@
 """Which requests go the same way together, and the number between 0 and 1 that decides which way that is."""
 
 import hashlib
+from collections.abc import Callable
 from random import Random
 
 from aqueduct.domain.routing import Stickiness
@@ -27,25 +28,29 @@ def salt_of(*parts: str) -> bytes:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=32).digest()
 
 
-def group_key(by: Grouping, facts: Facts, rng: Random) -> bytes:
-    """Return what a request has in common with its group; one that does not say is in its API token's."""
-    principal = facts.principal
-    found: str | bytes | None = None
-    match by.kind:
-        case GroupKind.REQUEST:
-            found = rng.randbytes(_DRAWN_BYTES)
-        case GroupKind.USER:
-            found = facts.request.end_user
-        case GroupKind.TEAM:
-            found = principal.team_id
-        case GroupKind.ORGANISATION:
-            found = principal.organisation_id
-        case GroupKind.HEADER:
-            found = facts.headers.get(by.header.encode())
-        case GroupKind.PROMPT_CACHE_KEY | GroupKind.PREFIX:
-            found = sticky_key(_STICKY[by.kind], facts.request, principal.id)
-        case GroupKind.TOKEN:
-            pass
-    if found is None:
-        found = principal.id
-    return found.encode() if isinstance(found, str) else found
+def compile_grouping(by: Grouping, rng: Random) -> Callable[[Facts], bytes]:
+    """Return what a request has in common with its group, as a function; one that does not say is in its token's."""
+    read = _reader(by, rng)
+
+    def key(facts: Facts) -> bytes:
+        found = read(facts)
+        if found is None:
+            found = facts.principal.id
+        return found.encode() if isinstance(found, str) else found
+
+    return key
+
+
+def _reader(by: Grouping, rng: Random) -> Callable[[Facts], str | bytes | None]:
+    if (kind := _STICKY.get(by.kind)) is not None:
+        return lambda facts: sticky_key(kind, facts.request, facts.principal.id)
+    header = by.header.encode()
+    readers: dict[GroupKind, Callable[[Facts], str | bytes | None]] = {
+        GroupKind.TOKEN: lambda facts: facts.principal.id,
+        GroupKind.USER: lambda facts: facts.request.end_user,
+        GroupKind.TEAM: lambda facts: facts.principal.team_id,
+        GroupKind.ORGANISATION: lambda facts: facts.principal.organisation_id,
+        GroupKind.HEADER: lambda facts: facts.headers.get(header),
+        GroupKind.REQUEST: lambda facts: rng.randbytes(_DRAWN_BYTES),
+    }
+    return readers[by.kind]

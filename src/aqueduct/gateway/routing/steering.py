@@ -18,7 +18,7 @@ from aqueduct.domain.steering import Rule, Side, Split
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.routing.conditions import Test, compile_condition
 from aqueduct.gateway.routing.facts import Facts
-from aqueduct.gateway.routing.grouping import fraction, group_key, salt_of
+from aqueduct.gateway.routing.grouping import compile_grouping, fraction, salt_of
 from aqueduct.telemetry.metrics import STEERED
 from aqueduct.wire.request import Request
 
@@ -123,8 +123,7 @@ class Steering:
                     side.name, _side(model, side, split, snapshot), True, STEERED.labels(model.name, side.name)
                 )
                 sides.append((side.percentage, salt_of(model.name, side.name), course))
-        by, rng = split.by, self._rng
-        return _Fork(sides, lambda facts: group_key(by, facts, rng))
+        return _Fork(sides, compile_grouping(split.by, self._rng))
 
 
 def _side(model: Model, side: Side, split: Split, snapshot: Snapshot) -> Model:

@@ -26,7 +26,7 @@ from aqueduct.domain.steering import (
 )
 from aqueduct.gateway.routing.conditions import compile_condition
 from aqueduct.gateway.routing.facts import Facts
-from aqueduct.gateway.routing.grouping import fraction, group_key, salt_of
+from aqueduct.gateway.routing.grouping import compile_grouping, fraction, salt_of
 from aqueduct.wire.chat import parse_chat
 from aqueduct.wire.completions import parse_completion
 
@@ -180,4 +180,4 @@ def test_a_fraction_is_between_0_and_1_for_every_key(key: bytes) -> None:
 )
 def test_a_group_is_what_requests_have_in_common_or_else_their_token(by: Grouping, key: bytes) -> None:
     seen = facts(user="u-1", prompt_cache_key="k", headers={b"x-session": b"s-1"})
-    assert group_key(by, seen, random.Random(1)) == key
+    assert compile_grouping(by, random.Random(1))(seen) == key
