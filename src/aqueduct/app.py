@@ -45,9 +45,10 @@ from aqueduct.gateway.client_address import ClientAddress
 from aqueduct.gateway.documents.extraction import DocumentReader
 from aqueduct.gateway.endpoints import Endpoints
 from aqueduct.gateway.forecast import Forecast
+from aqueduct.gateway.mirror import Mirrors
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.pipeline import Pipeline, PipelineLimits, Routers
-from aqueduct.gateway.route import Router
+from aqueduct.gateway.route import Extras, Router
 from aqueduct.gateway.routing.checks import HealthChecks
 from aqueduct.gateway.routing.traffic import Traffic
 from aqueduct.gateway.routing.view import StateTeller, list_health
@@ -103,19 +104,14 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         price_book = PriceBook()
         snapshot = await price_book.complete(config.load())
         check_credentials(snapshot, KINDS)
-        http = Transport(transport_options(settings))
-        stack.push_async_callback(http.close)
-        deliveries = _deliveries(workspace, settings, events, http)
-        stack.push_async_callback(deliveries.close)
-        local = LocalTransport(http, lambda: weights.find(workspace.directory.path))
-        stack.push_async_callback(local.close)
+        http = _owned(stack, Transport(transport_options(settings)))
+        deliveries = _owned(stack, _deliveries(workspace, settings, events, http))
+        local = _owned(stack, LocalTransport(http, lambda: weights.find(workspace.directory.path)))
         await local.start(_local_paths(snapshot))
         journal = FileJournal(workspace.directory.journal, fsync=settings.journal_fsync)
         stack.callback(journal.close)
-        shipper = Shipper(workspace.database, journal, workspace.directory.journal)
-        stack.push_async_callback(shipper.close)
-        capture_writer = CaptureWriter(workspace.database)
-        stack.push_async_callback(capture_writer.close)
+        shipper = _owned(stack, Shipper(workspace.database, journal, workspace.directory.journal))
+        capture_writer = _owned(stack, CaptureWriter(workspace.database))
         counters = await stack.enter_async_context(_counters(settings))
         keeper = await stack.enter_async_context(contextlib.aclosing(Keeper(_answers(settings))))
         checker = _owned(stack, SchemaChecker())
@@ -133,13 +129,16 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             are_budgets_open=settings.budgets_without_counters == "open",
         )
         attachments = Attachments(opener, UrlFetcher(http, _fetch_guard(settings)), _owned(stack, DocumentReader()))
-        router = Router(opener, CheckedOpener(opener, checker), price_book, events.emit, traffic, attachments)
+        accounts = journal if settings.unaccounted == "refuse" else BestEffortJournal(journal)
+        mirrors = Mirrors(opener, attachments, accounts, capture_writer, traffic)
+        checked = CheckedOpener(opener, checker)
+        router = Router(opener, checked, price_book, events.emit, traffic, Extras(attachments, mirrors))
         pipeline = Pipeline(
             state,
             authenticator,
             limiter,
             Routers(router, CachedRouter(router, limiter, keeper)),
-            Ledger(journal if settings.unaccounted == "refuse" else BestEffortJournal(journal), capture_writer),
+            Ledger(accounts, capture_writer),
             PipelineLimits(settings.max_body_bytes, settings.max_in_flight_bytes, settings.keepalive_interval_seconds),
         )
         admin = AdminApplication(workspace, authenticator, lambda: list_health(state.snapshot, traffic))
@@ -162,7 +161,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
 
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
         background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run(), capture_writer.run()]
-        background += [keeper.run(), sharing.run(), HealthChecks(lambda: state.snapshot, traffic, KINDS, http).run()]
+        background += [mirrors.run(), keeper.run(), sharing.run()]
+        background += [HealthChecks(lambda: state.snapshot, traffic, KINDS, http).run()]
         background += await _watches(workspace, settings, counters, events)
         await _run(server, listener, background)
 

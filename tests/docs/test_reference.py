@@ -14,7 +14,7 @@ from tests.gateway_process import GatewayProcess
 from aqueduct import cli
 from aqueduct.admin_api.application import describe_application
 from aqueduct.admin_api.schemas import PREFIX
-from aqueduct.config import schema
+from aqueduct.config import schema, steering_nodes
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS
 from aqueduct.domain.model import StructuredOutput
 from aqueduct.errors import AllTargetsFailed, AqueductError, InvalidRequest, RequestError, UpstreamError
@@ -172,6 +172,10 @@ def test_every_failure_of_an_upstream_is_documented_as_it_is_and_no_other() -> N
         ("hedge", schema.HedgeNode),
         ("retries", schema.RetriesNode),
         ("cache", schema.CacheNode),
+        ("rules", steering_nodes.RuleNode),
+        ("when", steering_nodes.WhenNode),
+        ("percentage", steering_nodes.PercentageNode),
+        ("mirror", steering_nodes.MirrorNode),
     ],
 )
 def test_every_key_of_the_config_is_documented_and_no_other(heading: str, node: type[msgspec.Struct]) -> None:

@@ -16,9 +16,10 @@ from aqueduct.cli.session import note, settings_for, show
 from aqueduct.config.file import ConfigFile
 from aqueduct.config.price_book import PriceBook
 from aqueduct.control.probing import Prober, Signer
-from aqueduct.control.served import check_credentials, list_served
+from aqueduct.control.served import ServedTarget, check_credentials, list_served
 from aqueduct.domain.model import Target
 from aqueduct.domain.snapshot import Snapshot
+from aqueduct.domain.steering_words import courses
 from aqueduct.local import weights
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
@@ -39,8 +40,9 @@ def check(config: ConfigOption = None) -> None:
     check_credentials(snapshot, KINDS)
     table = Table("model", "aliases", "target", "address", "credential")
     for served in list_served(snapshot):
-        table.add_row(served.model, ", ".join(served.aliases), served.target.name, served.address, served.credential)
+        table.add_row(*_names(served), served.target.name, served.address, served.credential)
     show(table)
+    _show_courses(snapshot)
     note(
         f"The settings and {settings.config_file or 'the default config'} are good. Kinds: {', '.join(sorted(KINDS))}."
     )
@@ -68,8 +70,7 @@ def show_models(
     for served in list_served(snapshot):
         target = served.target
         cells = [
-            served.model,
-            ", ".join(served.aliases),
+            *_names(served),
             served.strategy,
             target.name,
             served.key,
@@ -80,6 +81,7 @@ def show_models(
         ]
         table.add_row(*map(escape, cells), *([escape(verdicts.get(target, embedded))] if probe else []))
     show(table)
+    _show_courses(snapshot)
     if why_not is not None:
         note(why_not)
 
@@ -96,6 +98,21 @@ def fetch() -> None:
         task = bar.add_task("fetching the embedded model", total=None)
         path = weights.fetch(settings.data_dir, lambda done, total: bar.update(task, completed=done, total=total))
     print(path)
+
+
+def _names(served: ServedTarget) -> tuple[str, str]:
+    """Return a model's name and its other ones; a hidden one is said to be that."""
+    return f"{served.model} (hidden)" if served.is_hidden else served.model, ", ".join(served.aliases)
+
+
+def _show_courses(snapshot: Snapshot) -> None:
+    """Show where rules, splits and mirrors send requests, if there are any."""
+    table = Table("model", "requests", "go to")
+    for model in snapshot.models:
+        for course in courses(model):
+            table.add_row(*map(escape, (model.name, course.requests, course.destination)))
+    if table.row_count:
+        show(table)
 
 
 def _load(settings: Settings) -> Snapshot:

@@ -42,6 +42,7 @@ def version_of(targets: Sequence[Target]) -> str:
                 target.model,
                 target.model_path,
                 target.structured_output,
+                target.reads_images,
             )
         )
         for target in targets

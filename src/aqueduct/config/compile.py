@@ -15,6 +15,7 @@ from aqueduct.config.load import Source
 from aqueduct.config.prices import compile_prices
 from aqueduct.config.routing import check_fallbacks, compile_breaker, compile_limits, compile_routing
 from aqueduct.config.schema import Document, ModelNode, ProviderNode, TargetNode, TimeoutsNode
+from aqueduct.config.steering import check_steering, compile_steering
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
 from aqueduct.domain.model import EMBEDDED_MODEL, Model, Provider, StructuredOutput, Target
 from aqueduct.domain.price import FREE, Price
@@ -127,12 +128,14 @@ class _Compiler:
                     aliases=tuple(model.aliases),
                     description=model.description,
                     created_at=self._created_at,
-                    routing=compile_routing(model),
+                    routing=compile_steering(model, targets, compile_routing(model), self._source, path),
                     cache=compile_cache(model.cache, targets),
+                    is_hidden=model.hidden,
                 )
             )
         snapshot = _snapshot(models)
-        check_fallbacks(models, snapshot.by_name, self._source)
+        check_fallbacks(models, snapshot, self._source)
+        check_steering(models, snapshot, self._source)
         return snapshot
 
     def _with_keys(self, target: Target, node: ProviderNode) -> list[Target]:
@@ -163,6 +166,8 @@ class _Compiler:
         ]:
             if name in taken:
                 raise self._source.error(where, f"the model name '{name}' is taken")
+            if name == WILDCARD and model.hidden:
+                raise self._source.error(f"{path}.hidden", "what answers for every other name cannot be hidden")
             if "*" in name and (name != WILDCARD or where != f"{path}.name"):
                 raise self._source.error(where, "only `*` alone stands for every other name")
             taken.add(name)
@@ -281,6 +286,7 @@ class _Compiler:
             context_window=window if isinstance(window, int) else None,
             is_window_given=window is not None,
             reads_images=self._kinds[provider.kind].reads_images if node.reads_images is None else node.reads_images,
+            label=node.label,
         )
 
 
@@ -310,6 +316,10 @@ def _unknown(what: str, name: str, known: Collection[str]) -> str:
 
 
 def _snapshot(models: list[Model]) -> Snapshot:
-    by_name = {name: model for model in models if model.name != WILDCARD for name in (model.name, *model.aliases)}
-    wildcard = next((model for model in models if model.name == WILDCARD), None)
-    return Snapshot(models=tuple(models), by_name=by_name, wildcard=wildcard)
+    named = {name: model for model in models if model.name != WILDCARD for name in (model.name, *model.aliases)}
+    return Snapshot(
+        models=tuple(models),
+        by_name={name: model for name, model in named.items() if not model.is_hidden},
+        wildcard=next((model for model in models if model.name == WILDCARD), None),
+        hidden={name: model for name, model in named.items() if model.is_hidden},
+    )

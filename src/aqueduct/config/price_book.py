@@ -64,6 +64,7 @@ class PriceBook:
             models=tuple(models.values()),
             by_name={name: models[model.name] for name, model in snapshot.by_name.items()},
             wildcard=None if snapshot.wildcard is None else models[snapshot.wildcard.name],
+            hidden={name: models[model.name] for name, model in snapshot.hidden.items()},
         )
 
     async def find(self, provider: Provider, model: str) -> tuple[Price, ...]:

@@ -1,11 +1,12 @@
 """Turns what a file says of routing into the domain's words, or points at the line that is wrong."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from aqueduct.config.load import Source
 from aqueduct.config.schema import BreakerNode, ModelNode, TargetLimitsNode
 from aqueduct.domain.model import Model
 from aqueduct.domain.routing import BreakerRules, FallbackKind, Hedge, Routing, TargetLimits
+from aqueduct.domain.snapshot import Snapshot
 
 
 def compile_breaker(node: BreakerNode | bool) -> BreakerRules:
@@ -28,11 +29,11 @@ def compile_limits(node: TargetLimitsNode | None) -> TargetLimits | None:
 
 
 def compile_routing(node: ModelNode) -> Routing:
-    """Compile how a model's requests find their target."""
+    """Compile how a model's requests find their target, but for what steers them (`compile_steering`)."""
     hedge = None
     if node.hedge is not None:
         hedge = Hedge(after_seconds=None if node.hedge.after == "p95" else node.hedge.after)
-    routing = Routing(
+    return Routing(
         strategy=node.strategy,
         sticky=node.sticky,
         fallbacks=tuple(node.fallbacks),
@@ -44,26 +45,25 @@ def compile_routing(node: ModelNode) -> Routing:
         extra_load=node.retries.extra_load,
         retry_reserve=float(node.retries.reserve),
     )
-    return routing.compiled()
 
 
-def check_fallbacks(models: Sequence[Model], by_name: Mapping[str, Model], source: Source) -> None:
+def check_fallbacks(models: Sequence[Model], snapshot: Snapshot, source: Source) -> None:
     """Raise `ConfigurationError` where a fallback is no model, or leads back to where it came from."""
     for index, model in enumerate(models):
         for kind in FallbackKind:
             for number, name in enumerate(model.routing.fallbacks_of(kind)):
                 path = f"$.models[{index}].{kind.value}[{number}]"
-                if name not in by_name:
+                if (fallback := snapshot.find(name)) is None:
                     raise source.error(path, f"the fallback '{name}' is not a model of this file")
-                if _leads_to(by_name[name], model, kind, by_name, set()):
+                if _leads_to(fallback, model, kind, snapshot, set()):
                     raise source.error(path, f"the fallback '{name}' leads back to '{model.name}'")
 
 
-def _leads_to(start: Model, end: Model, kind: FallbackKind, by_name: Mapping[str, Model], seen: set[str]) -> bool:
+def _leads_to(start: Model, end: Model, kind: FallbackKind, snapshot: Snapshot, seen: set[str]) -> bool:
     if start.name == end.name:
         return True
     if start.name in seen:
         return False
     seen.add(start.name)
-    names = start.routing.fallbacks_of(kind)
-    return any(_leads_to(by_name[name], end, kind, by_name, seen) for name in names if name in by_name)
+    others = map(snapshot.find, start.routing.fallbacks_of(kind))
+    return any(_leads_to(other, end, kind, snapshot, seen) for other in others if other is not None)

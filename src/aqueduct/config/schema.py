@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from aqueduct.config.steering_nodes import By, GroupName, MirrorNode, Percent, RuleNode
 from aqueduct.domain.model import StructuredOutput
 from aqueduct.domain.routing import Stickiness, Strategy
 
@@ -123,6 +124,7 @@ class TargetNode(_Node, frozen=True):
     provider: Name
     model: Name | None = None
     model_path: str | None = None
+    label: Name | None = None
     priority: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 1
     weight: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 1.0
     limits: TargetLimitsNode | None = None
@@ -140,6 +142,11 @@ class ModelNode(_Node, frozen=True):
     targets: Annotated[list[TargetNode], msgspec.Meta(min_length=1)]
     aliases: list[Name] = []
     description: str | None = None
+    hidden: bool = False
+    rules: list[RuleNode] = []
+    split: dict[Name, Percent] | None = None
+    split_by: By = GroupName.TOKEN
+    mirror: MirrorNode | None = None
     strategy: Strategy = Strategy.PRIORITY
     sticky: Stickiness | None = None
     fallbacks: list[Name] = []

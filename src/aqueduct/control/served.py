@@ -23,6 +23,7 @@ class ServedTarget(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     aliases: tuple[str, ...]
+    is_hidden: bool
     target: Target
     address: str
     credential: str
@@ -37,6 +38,7 @@ def list_served(snapshot: Snapshot) -> Iterator[ServedTarget]:
             yield ServedTarget(
                 model=model.name,
                 aliases=model.aliases,
+                is_hidden=model.is_hidden,
                 target=target,
                 address=_address(target),
                 credential=mask(target.provider.api_key),

@@ -79,7 +79,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     last one that holds at the time; empty if none was given. `weight` is its share among those of its priority,
     `limits` what the provider allows us, `context_window` how many tokens a request may have; None: not known, and to
     be looked up unless `is_window_given` says that this is what the config means. `reads_images` is false of one that
-    is known to see none.
+    is known to see none. `label` is what rules and splits call it.
     """
 
     provider: Provider
@@ -95,6 +95,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     context_window: int | None = None
     is_window_given: bool = False
     reads_images: bool = True
+    label: str | None = None
 
     @property
     def name(self) -> str:
@@ -105,7 +106,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A public name with the targets behind it, in the order they are tried.
 
-    `created_at` is when it came into force, in seconds since the epoch. `cache` of None keeps no answers.
+    `created_at` is when it came into force, in seconds since the epoch. `cache` of None keeps no answers. A hidden one
+    is for other models alone.
     """
 
     name: str
@@ -115,3 +117,4 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int = 0
     routing: Routing = Routing()
     cache: CachePolicy | None = None
+    is_hidden: bool = False

@@ -27,9 +27,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     `team_id` is the team that pays (one at most, and one if its user is in any), `team_ids` those its user is in,
     `led_team_ids` those he administers. `limits` and `budgets` are all that apply, those of end users too. `capture` of
-    None keeps nothing. `is_suspended` says that an owner was deleted or deactivated. `cache_generations` are of what was
-    cleared of cached answers: a model's name (empty: all) and what to know those by that were kept since. Instants are
-    in seconds since the epoch.
+    None keeps nothing. `is_suspended` says that an owner was deleted or deactivated. `cache_generations` are of what
+    was cleared of cached answers: a model's name (empty: all) and what to know those by that were kept since. `name` is
+    the user's or service account's, else the token's; the others are for rules that name them. Instants are in seconds
+    since the epoch.
     """
 
     id: str
@@ -45,6 +46,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     expires_at: float | None = None
     revoked_at: float | None = None
     is_suspended: bool = False
+    organisation_name: str | None = None
+    team_name: str | None = None
+    token_name: str | None = None
     models: ModelFilter = UNFILTERED
     limits: tuple[Limit, ...] = ()
     budgets: tuple[Budget, ...] = ()

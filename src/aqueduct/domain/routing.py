@@ -4,6 +4,8 @@ import enum
 
 import msgspec
 
+from aqueduct.domain.steering import Mirror, Rule, Split
+
 
 class Strategy(enum.Enum):
     """What orders the targets of one priority."""
@@ -74,17 +76,31 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     retry_reserve: float = 20.0
     """How many there may be beside those, so that the few requests of a quiet model can be tried again at all."""
 
+    rules: tuple[Rule, ...] = ()
+    split: Split | None = None
+    mirror: Mirror | None = None
+
     takes_first: bool = True
     """Whether nothing but its health decides that the first target is asked first; set by `compiled`."""
+    is_steered: bool = False
+    """Whether rules or a split decide which targets there are to choose among; set by `compiled`."""
 
     def fallbacks_of(self, kind: FallbackKind) -> tuple[str, ...]:
         """Return the names of the models to ask for a reason."""
         names: tuple[str, ...] = getattr(self, kind.value)
         return names
 
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The names of the other models that rules and the split send requests to."""
+        ruled = [rule.model for rule in self.rules if rule.model is not None]
+        return (*ruled, *(side.name for side in (self.split.sides if self.split else ()) if side.is_model))
+
     def compiled(self) -> "Routing":
         """Return the same, having found out once whether there is anything to decide."""
         is_plain = self.strategy is Strategy.PRIORITY and self.sticky is None
         return msgspec.structs.replace(
-            self, takes_first=is_plain and self.hedge is None and self.deadline_seconds is None
+            self,
+            takes_first=is_plain and self.hedge is None and self.deadline_seconds is None,
+            is_steered=bool(self.rules) or self.split is not None,
         )

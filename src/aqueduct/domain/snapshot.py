@@ -12,11 +12,15 @@ _SHOWN_CHARACTERS = 200
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The models by every name a client may ask for (names and aliases), and the one behind every other name."""
+    """The models by every name a client may ask for (names and aliases), and the one behind every other name.
+
+    `hidden` are those, by their names, that only other models lead to.
+    """
 
     models: tuple[Model, ...] = ()
     by_name: dict[str, Model] = {}
     wildcard: Model | None = None
+    hidden: dict[str, Model] = {}
 
     def resolve(self, principal: Principal, name: str) -> Model:
         """Return the model behind `name`; what the principal may not use is as unknown as what does not exist."""
@@ -25,6 +29,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
             shown = name[:_SHOWN_CHARACTERS]
             raise ModelNotFound(f"The model `{shown}` does not exist or you do not have access to it.")
         return model
+
+    def find(self, name: str) -> Model | None:
+        """Return a model by a name that another one has for it; hidden ones too, never the one behind `*`."""
+        return self.by_name.get(name) or self.hidden.get(name)
 
     def visible(self, principal: Principal) -> list[tuple[str, Model]]:
         """List the (name, model) pairs that the principal may use, aliases included; `*` itself is never listed."""

@@ -115,7 +115,7 @@ class Limiter:
         answer = await self._reserve(plan, claims, estimate, entry)
         if isinstance(answer, Unseeded):
             raise TypeError("a plan without budgets has nothing to be seeded")
-        entry.call.limit_lines = _lines(plan, answer)
+        entry.call.limit_lines = plan.lines(answer)
         if isinstance(answer, Refusal):
             raise _refusal(plan, claims, answer, estimate.at)
         entry.admission = Admission(self, counted, plan, answer)

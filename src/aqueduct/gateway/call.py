@@ -77,7 +77,7 @@ class Call:
         self.expects_continue = False
         self.started_at = time.time()
         self.started = self.last_sent = time.perf_counter()
-        self.id = _ids.make(self.started_at)
+        self.id = new_request_id(self.started_at)
         self.task: asyncio.Task[None] | None = None
         self.is_watched = False
         self.is_gone = False
@@ -310,3 +310,4 @@ def _end(digits: str) -> str:
 
 
 _ids = _Ids()
+new_request_id = _ids.make

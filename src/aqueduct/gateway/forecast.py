@@ -125,15 +125,15 @@ def counted_name(request: Request, model: Model) -> str:
 
 
 def reachable(model: Model, snapshot: Snapshot) -> Iterator[Target]:
-    """Yield every target that may come to answer for a model, those of its fallbacks too."""
+    """Yield every target that may come to answer for a model, those that it sends requests to and fallbacks too."""
     names = {model.name}
     left = [model]
     while left:
         found = left.pop()
         yield from found.targets
-        for kind in FallbackKind:
-            for name in found.routing.fallbacks_of(kind):
-                fallback = snapshot.by_name.get(name)
-                if fallback is not None and fallback.name not in names:
-                    names.add(fallback.name)
-                    left.append(fallback)
+        others = [name for kind in FallbackKind for name in found.routing.fallbacks_of(kind)]
+        for name in (*others, *found.routing.destinations):
+            other = snapshot.find(name)
+            if other is not None and other.name not in names:
+                names.add(other.name)
+                left.append(other)

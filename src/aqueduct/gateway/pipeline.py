@@ -108,6 +108,8 @@ class Pipeline:
             finally:
                 if keepalive is not None:
                     keepalive.stop()
+            if model.routing.mirror is not None:
+                self._routers.plain.mirror(model, entry, snapshot)
 
         return self.serve(call, dialect.operation, work)
 

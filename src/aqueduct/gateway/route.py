@@ -6,7 +6,7 @@ models for what it was refused for.
 
 import asyncio
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aqueduct.domain.event import Emit
 from aqueduct.domain.model import Model, Provider
@@ -17,9 +17,11 @@ from aqueduct.gateway.account import Entry
 from aqueduct.gateway.attachments.preparing import Attachments, Opens
 from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange
+from aqueduct.gateway.mirror import Mirrors
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.routing.context_window import may_be_over
 from aqueduct.gateway.routing.hedging import race
+from aqueduct.gateway.routing.steering import Steering
 from aqueduct.gateway.routing.traffic import Traffic
 from aqueduct.gateway.routing.view import down_event
 from aqueduct.gateway.routing.waiting import wait_for_room
@@ -34,6 +36,13 @@ class PriceBook(Protocol):
         """Return a model's prices; empty if they are not known."""
 
 
+class Extras(NamedTuple):
+    """What only some requests need on their way: their images and files made ready, or a copy sent elsewhere."""
+
+    attachments: Attachments | None = None
+    mirrors: Mirrors | None = None
+
+
 class Router:
     """Tries targets until the commit."""
 
@@ -44,17 +53,28 @@ class Router:
         prices: PriceBook,
         emit: Emit,
         traffic: Traffic | None = None,
-        attachments: Attachments | None = None,
+        extras: Extras | None = None,
     ) -> None:
         self._opener = opener
-        self._attachments = attachments
         self._checked = checked
         self._prices = prices
         self._emit = emit
         self._traffic = traffic or Traffic()
+        self._steering = Steering(self._traffic.rng)
+        self._attachments, self._mirrors = extras or Extras()
 
     async def open(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Exchange:
         """Return the first answer that any target gives; raise `AllTargetsFailed`, or the refusal of the request."""
+        if model.routing.is_steered:
+            model, request = self.steer(model, request, entry, snapshot)
+        return await self.ask(model, request, entry, snapshot)
+
+    def steer(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> tuple[Model, Request]:
+        """Return the model that rules and splits send a request to, and the request under its name."""
+        return self._steering.steer(model, request, entry, snapshot)
+
+    async def ask(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Exchange:
+        """Open a request that its model's rules have had their say on."""
         opener: Opens = self._opener
         if request.schema is not None:
             await self._checked.check_schema(request.schema)
@@ -81,6 +101,11 @@ class Router:
                 await self._price(exchange, request.model, entry)
             return exchange
         return await self._walk(opener, walk, entry)
+
+    def mirror(self, model: Model, entry: Entry, snapshot: Snapshot) -> None:
+        """Send a copy of an answered request to the model's shadow; nothing waits for it."""
+        if self._mirrors is not None:
+            self._mirrors.send(model, entry, snapshot)
 
     async def _walk(self, opener: Opens, walk: Walk, entry: Entry) -> Exchange:
         """Ask one target after another, as the walk says."""

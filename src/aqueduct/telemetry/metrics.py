@@ -1,6 +1,6 @@
 """The metrics, each defined once; names follow Prometheus' conventions."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 REFUSED_CREDENTIALS = Counter(
     "aqueduct_refused_credentials_total",
@@ -51,3 +51,19 @@ CACHE_FAILURES = Counter(
     ["operation"],
 )
 HEDGES = Counter("aqueduct_hedges_total", "Second targets that were asked beside a slow first one.")
+STEERED = Counter(
+    "aqueduct_steered_requests_total",
+    "Requests that a rule, or a split's side, of their model decided about.",
+    ["model", "by"],
+)
+MIRRORED = Counter(
+    "aqueduct_mirrored_requests_total",
+    "Copies of requests for a shadow model, by what became of them; of those that were dropped none was sent.",
+    ["model", "outcome"],
+)
+MIRROR_SECONDS = Histogram(
+    "aqueduct_mirror_duration_seconds",
+    "How long a shadow model took: until its first content (streams), or until the whole answer.",
+    ["model", "until"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120),
+)

@@ -238,6 +238,8 @@ def test_what_changes_answers_changes_the_cache_s_version_and_nothing_else_does(
 
     assert old in CACHED
     assert (version(CACHED.replace(old, new), "another key") == version(CACHED, "key")) is is_the_same
+
+
 def test_a_day_without_quotes_is_taken_as_it_is_written() -> None:
     text = """\
 providers:
@@ -249,7 +251,11 @@ models:
     (target,) = compile_text(text).models[0].targets
     assert target.provider.options["api_version"] == "2024-10-21"
     assert target.prices[0].valid_from == 1_798_675_200.0
+
+
+@pytest.mark.parametrize(
     ("member", "message"),
+    [
         (
             "strategy: wieghted",
             "models[0].strategy: Invalid enum value 'wieghted' (one of: priority, weighted, least-busy, lowest-cost,",
@@ -257,6 +263,8 @@ models:
         ("sticky: sometimes", "(one of: token, user, prompt_cache_key, prefix)"),
         ("hedge: {after: p99}", "(one of: p95)"),
         ("description: 5", "Expected `str | null`, got `int` (put it in quotes)"),
+    ],
+)
 def test_an_error_says_what_there_is_to_choose_from(member: str, message: str) -> None:
     text = f"providers: [{{name: a, kind: local}}]\nmodels:\n- {{name: m, targets: [{{provider: a}}], {member}}}\n"
     assert message in refused(text)

@@ -12,6 +12,7 @@ class TargetView(View):
     provider: str
     key: int
     models: list[str]
+    routes: list[str]
     state: Literal["closed", "open", "half_open"]
     reason: str | None
     open_until: ShownInstant | None

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from aqueduct.config.caching import version_of
 from aqueduct.domain.model import Model
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.snapshot import WILDCARD
@@ -41,10 +42,11 @@ IGNORED_FIELDS = frozenset(
 of the key by itself."""
 
 
-def cache_key(request: Request, model: Model, principal: Principal) -> str | None:
+def cache_key(request: Request, model: Model, principal: Principal, answerer: Model | None = None) -> str | None:
     """Return what an answer is kept under; None for a request that has no one meaning, or is too long.
 
-    No two organisations share a key, nor an organisation and the tokens that belong to none.
+    No two organisations share a key, nor an organisation and the tokens that belong to none; nor do requests that the
+    rules of the model sent to different answerers.
     """
     if model.cache is None or size_of(request) > MAX_REQUEST_BYTES:
         return None
@@ -61,6 +63,7 @@ def cache_key(request: Request, model: Model, principal: Principal) -> str | Non
         request.model if is_asked_name else None,
         model.cache.version,
         generations,
+        None if answerer is None or answerer is model else (answerer.name, version_of(answerer.targets)),
     )
     return hashlib.sha256(b"\n".join((_FORMAT, msgspec.json.encode(scope), text))).hexdigest()
 

@@ -1,5 +1,7 @@
 """The way to an answer by the cache: a kept one, one that is being made, or a new one, which is then kept."""
 
+from typing import NamedTuple
+
 from aqueduct.domain.cache import CacheOutcome, CachePolicy
 from aqueduct.domain.model import Model
 from aqueduct.domain.snapshot import Snapshot
@@ -21,6 +23,13 @@ OWN_REFUSALS = (RateLimitExceeded, InsufficientQuota, CountersUnavailable)
 """Why a request goes no further that says nothing of others: each has its own limits."""
 
 
+class Course(NamedTuple):
+    """Where a request goes if no answer is kept: the model that rules send it to, and the request for that one."""
+
+    model: Model
+    request: Request
+
+
 class CachedRouter:
     """Opens what models with a cache are asked.
 
@@ -40,11 +49,12 @@ class CachedRouter:
         if policy is None:
             raise ValueError("the model has no cache")
         wish = read_directives(entry.call.headers, policy)
+        course = self._course(model, request, entry, snapshot)
         is_out = wish.is_bypass or request.operation not in REPLAYS
-        key = None if is_out else cache_key(request, model, entry.principal)
+        key = None if is_out else cache_key(request, model, entry.principal, course.model)
         if key is None:
             note(entry, CacheOutcome.BYPASS)
-            return await self._ask(model, request, entry, snapshot)
+            return await self._ask(model, course, entry, snapshot)
         lead: Lead[StoredAnswer] | None = None
         answer: StoredAnswer | None = None
         if wish.shares(policy):
@@ -58,13 +68,20 @@ class CachedRouter:
             return StoredExchange(answer, request)
         note(entry, CacheOutcome.MISS if wish.reads else CacheOutcome.REFRESH)
         try:
-            exchange = await self._ask(model, request, entry, snapshot)
+            exchange = await self._ask(model, course, entry, snapshot)
         except BaseException as error:
             give_up(lead, entry, error)
             raise
-        if not wish.stores:
-            return exchange
-        return self._keeping(exchange, entry, model, key, lead)
+        if wish.stores and any(exchange.target is target for target in course.model.targets):
+            return self._keeping(exchange, entry, policy, key, lead)
+        # A fallback does not speak for the model.
+        land(lead)
+        return exchange
+
+    def _course(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Course:
+        if not model.routing.is_steered:
+            return Course(model, request)
+        return Course(*self._router.steer(model, request, entry, snapshot))
 
     async def _join(self, key: str, policy: CachePolicy) -> tuple[Lead[StoredAnswer] | None, StoredAnswer | None]:
         """Return the lead, an answer, or neither where each is to ask for himself.
@@ -93,13 +110,9 @@ class CachedRouter:
         return None if answer is None or answer.age_seconds() > max_age_seconds else answer
 
     def _keeping(
-        self, exchange: Exchange, entry: Entry, model: Model, key: str, lead: Lead[StoredAnswer] | None
+        self, exchange: Exchange, entry: Entry, policy: CachePolicy, key: str, lead: Lead[StoredAnswer] | None
     ) -> Outgoing:
-        """Return the answer, which is kept when it has passed whole; only its own targets speak for a model."""
-        policy = model.cache
-        if policy is None or not any(exchange.target is target for target in model.targets):
-            land(lead)
-            return exchange
+        """Return the answer, which is kept when it has passed whole."""
 
         def conclude(said: bytes | None) -> None:
             if said is not None:
@@ -121,11 +134,11 @@ class CachedRouter:
 
         return KeptExchange(exchange, policy.max_bytes, conclude)
 
-    async def _ask(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Exchange:
-        """Admit and ask the targets, as without a cache."""
+    async def _ask(self, model: Model, course: Course, entry: Entry, snapshot: Snapshot) -> Exchange:
+        """Admit under the name that was asked for, and ask the targets, as without a cache."""
         if entry.principal.limits or entry.principal.budgets:
-            await self._limiter.admit(entry, request, model, snapshot, size_of(request))
-        return await self._router.open(model, request, entry, snapshot)
+            await self._limiter.admit(entry, course.request, model, snapshot, size_of(course.request))
+        return await self._router.ask(course.model, course.request, entry, snapshot)
 
 
 def note(entry: Entry, outcome: CacheOutcome, answer: StoredAnswer | None = None) -> None:

@@ -5,10 +5,10 @@ moves only the keys that were or will be its own. Bounded load: a target that ca
 passed over (Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads", 2016).
 """
 
-import hashlib
 import math
 from collections.abc import Sequence
 
+from aqueduct.gateway.routing.grouping import fraction
 from aqueduct.gateway.routing.traffic import TargetState
 
 BOUND = 1.25
@@ -28,6 +28,4 @@ def rank(key: bytes, states: Sequence[TargetState]) -> list[TargetState]:
 
 def _score(key: bytes, state: TargetState) -> float:
     """Weighted rendezvous: a target of twice the weight is first for twice the keys."""
-    digest = hashlib.blake2b(key, digest_size=8, key=state.id.encode()).digest()
-    share = (int.from_bytes(digest, "big") + 1) / (2**64 + 1)
-    return -state.target.weight / math.log(share)
+    return -state.target.weight / math.log(fraction(key, state.id.encode()))

@@ -3,10 +3,13 @@
 import time
 from collections.abc import Iterator
 
+import msgspec
+
 from aqueduct.domain.event import Emit, Event, target_down_event, target_up_event
 from aqueduct.domain.health import TargetHealth
-from aqueduct.domain.model import Target
+from aqueduct.domain.model import Model, Target
 from aqueduct.domain.snapshot import Snapshot
+from aqueduct.domain.steering_words import Course, courses
 from aqueduct.errors import UpstreamError
 from aqueduct.gateway.routing.breaker import BreakerState
 from aqueduct.gateway.routing.latency import Latency
@@ -19,14 +22,27 @@ def list_health(snapshot: Snapshot, traffic: Traffic) -> Iterator[TargetHealth]:
     """Yield every target that is served once, in the order of the config."""
     states: dict[str, TargetState] = {}
     models: dict[str, list[str]] = {}
+    routes: dict[str, list[str]] = {}
     for model in snapshot.models:
+        for course in courses(model):
+            for target in _destinations(course, model, snapshot):
+                routes.setdefault(traffic.state(target).id, []).append(f"{model.name}: {course.requests}")
         for target in model.targets:
             state = traffic.state(target)
             states[state.id] = state
             models.setdefault(state.id, []).append(model.name)
     now, shift = traffic.now(), time.time() - traffic.now()
     for identity, state in states.items():
-        yield _health(state, tuple(models[identity]), now, shift)
+        shown = _health(state, tuple(models[identity]), now, shift)
+        yield msgspec.structs.replace(shown, routes=tuple(routes.get(identity, ())))
+
+
+def _destinations(course: Course, model: Model, snapshot: Snapshot) -> Iterator[Target]:
+    """Yield the targets that a course gets to first."""
+    if course.model is None:
+        yield from (each for each in model.targets if not {each.label, each.name}.isdisjoint(course.labels))
+    elif (other := snapshot.find(course.model)) is not None:
+        yield from other.targets
 
 
 def _health(state: TargetState, models: tuple[str, ...], now: float, shift: float) -> TargetHealth:

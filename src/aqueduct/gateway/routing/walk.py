@@ -233,7 +233,7 @@ class Walk:
         known = {stage.model.name for stage in self._stages}
         for stage in reversed(self._stages):
             for name in stage.model.routing.fallbacks_of(kind):
-                model = self._snapshot.by_name.get(name)
+                model = self._snapshot.find(name)
                 if model is not None and model.name not in known:
                     request = self._request.with_fields(model=name)
                     self._stage = _Stage(model, request, self._traits, self._traffic)

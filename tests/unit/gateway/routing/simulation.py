@@ -3,7 +3,7 @@
 import asyncio
 import random
 import selectors
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from typing_extensions import override
@@ -69,6 +69,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 class _Client:
     """As much of a call as routing looks at."""
 
+    id = "r"
+    headers: Mapping[bytes, bytes] = {}
     started_at = 1_700_000_000.0
     is_committed = False
     body_bytes = 1_000_000_000
