@@ -47,7 +47,7 @@ from aqueduct.gateway.server import GatewayServer, bind, loop_factory
 from aqueduct.gateway.state import State
 from aqueduct.gateway.target_caller import Signer, TargetCaller
 from aqueduct.local import weights
-from aqueduct.local.transport import LocalTransport
+from aqueduct.local.children import Children
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
 from aqueduct.storage.api_tokens import ApiTokenStore
@@ -95,9 +95,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         stack.push_async_callback(http.close)
         deliveries = _deliveries(workspace, settings, events, http)
         stack.push_async_callback(deliveries.close)
-        local = LocalTransport(http, lambda: weights.find(workspace.directory.path))
-        stack.push_async_callback(local.close)
-        await local.start(_local_paths(snapshot))
+        children = Children(http, lambda: weights.find(workspace.directory.path))
+        stack.push_async_callback(children.close)
+        await children.start(snapshot)
         journal = FileJournal(workspace.directory.journal, fsync=settings.journal_fsync)
         stack.callback(journal.close)
         shipper = Shipper(workspace.database, journal, workspace.directory.journal)
@@ -111,7 +111,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         client_address = ClientAddress(settings.trusted_proxies)
         authenticator = Authenticator(StoredTokens(workspace), workspace.revision, client_address)
         signers: dict[str, Signer] = {"google": GoogleSigner(http), "aws": AwsSigner()}
-        opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}, signers))
+        opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, **children.transports}, signers))
         traffic = Traffic()
         traffic.listeners.append(StateTeller(events.emit))
         pipeline = Pipeline(
@@ -138,11 +138,10 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         async def swap(changed: Snapshot) -> None:
             await asyncio.to_thread(check_credentials, changed, KINDS)
             changed = await price_book.complete(changed)
-            paths = _local_paths(changed)
-            await local.start(paths)
+            await children.start(changed)
             state.swap(changed)
             traffic.retain(target for model in changed.models for target in model.targets)
-            await local.retire(paths)
+            await children.retire(changed)
 
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
         background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run(), capture_writer.run()]
@@ -256,13 +255,3 @@ def _example(snapshot: Snapshot) -> str:
     """Return the name of a model for the first request somebody makes."""
     names = list(snapshot.by_name)
     return LOCAL_ALIAS if LOCAL_ALIAS in names else next(iter(names), "your-model-name")
-
-
-def _local_paths(snapshot: Snapshot) -> set[str]:
-    """Return the model files that the snapshot names; the embedded model's is empty."""
-    return {
-        target.model_path or ""
-        for model in snapshot.models
-        for target in model.targets
-        if target.provider.kind == "local"
-    }

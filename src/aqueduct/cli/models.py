@@ -48,9 +48,10 @@ def show_models(context: typer.Context, config: ConfigOption = None) -> None:
     snapshot = _load(settings)
     verdicts = asyncio.run(_probe(settings, snapshot))
     embedded = "has its model file" if weights.find(settings.data_dir) else "its model file is missing"
+    unasked = {"local": embedded, "litellm": "not asked: it has no base_url"}
     table = Table("model", "aliases", "target", "answer")
     for served in list_served(snapshot):
-        answer = verdicts.get(served.target.provider.name, embedded)
+        answer = verdicts.get(served.target.provider.name) or unasked[served.target.provider.kind]
         table.add_row(served.model, ", ".join(served.aliases), served.target.name, answer)
     show(table)
 

@@ -1,6 +1,7 @@
 """What a config would serve, as people read it, and whether each target's provider answers."""
 
 import asyncio
+import importlib.util
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -8,7 +9,7 @@ import msgspec
 from aqueduct.domain.http import Timeouts, UpstreamRequest
 from aqueduct.domain.model import Provider, Target
 from aqueduct.domain.snapshot import Snapshot
-from aqueduct.errors import UpstreamError
+from aqueduct.errors import ConfigurationError, UpstreamError
 from aqueduct.providers.registry import Kind
 from aqueduct.upstream.aws_signer import check_aws_credentials
 from aqueduct.upstream.google_signer import check_service_account
@@ -44,8 +45,14 @@ def list_served(snapshot: Snapshot) -> Iterator[ServedTarget]:
 
 
 def check_credentials(snapshot: Snapshot, kinds: Mapping[str, Kind]) -> None:
-    """Raise `ConfigurationError` for a provider that could not sign a request with the credentials it was given."""
+    """Raise `ConfigurationError` for a provider that lacks an extra, or could not sign with its credentials."""
     for provider in {target.provider for model in snapshot.models for target in model.targets}:
+        extra = kinds[provider.kind].extra
+        if extra is not None and importlib.util.find_spec(extra) is None:
+            raise ConfigurationError(
+                f"provider '{provider.name}': the kind '{provider.kind}' needs an extra that is not installed: "
+                f"run `pip install 'aqueduct-gateway[{extra}]'`"
+            )
         check = _CREDENTIAL_CHECKS.get(kinds[provider.kind].signer or "")
         if check is not None:
             check(provider)
@@ -95,5 +102,5 @@ async def _probe_provider(provider: Provider, kind: Kind, transport: Transport) 
 def _address(target: Target) -> str:
     provider = target.provider
     if provider.origin is None:
-        return target.model_path or "the embedded model"
+        return target.model_path or ("the embedded model" if provider.kind == "local" else "its own")
     return f"{provider.origin.scheme}://{provider.origin.authority}{provider.base_path}"
