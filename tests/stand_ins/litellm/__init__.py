@@ -28,12 +28,12 @@ class SdkError(Exception):
 
 
 async def acompletion(
-    *, model: str, api_base: str, api_key: str, timeout: float, num_retries: int, max_retries: int, **fields: Any
+    *, model: str, api_base: str, api_key: str, num_retries: int, max_retries: int, **fields: Any
 ) -> Any:
     """Ask the upstream; without `stream` return its answer, with it an iterator of chunks."""
     print("what the SDK says of", api_key)  # noqa: T201 - as the real one does; nobody may read it
     assert (num_retries, max_retries) == (0, 0)
-    client = httpx2.AsyncClient(timeout=timeout)
+    client = httpx2.AsyncClient(timeout=fields.pop("timeout"))
     request = client.build_request(
         "POST",
         f"{api_base}/chat/completions",
