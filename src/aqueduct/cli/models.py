@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 
+from aqueduct.cli.printing import printable
 from aqueduct.cli.session import note, settings_for, show
 from aqueduct.config.file import ConfigFile
+from aqueduct.config.notes import find_notes
 from aqueduct.control.served import check_credentials, list_served, probe
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.local import weights
@@ -34,6 +36,9 @@ def check(config: ConfigOption = None) -> None:
     for served in list_served(snapshot):
         table.add_row(served.model, ", ".join(served.aliases), served.target.name, served.address, served.credential)
     show(table)
+    if settings.config_file is not None:
+        for line, words in find_notes(settings.config_file.read_bytes()):
+            note(f"{settings.config_file}:{line}: from LiteLLM's config, {printable(words)}")
     note(
         f"The settings and {settings.config_file or 'the default config'} are good. Kinds: {', '.join(sorted(KINDS))}."
     )
