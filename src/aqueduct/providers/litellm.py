@@ -28,7 +28,7 @@ RESERVED_OPTIONS = frozenset(
 """The SDK's arguments that are not a provider's options: the gateway's own business, or a request's."""
 
 _ORIGIN = Origin("litellm", "", 0)
-_FIELDS = FieldPolicy(
+FIELDS = FieldPolicy(
     translated=frozenset(
         {
             "audio",
@@ -77,7 +77,7 @@ class LitellmOperation(OpenAIOperation):
     def build_request(self, request: Request, target: Target) -> UpstreamRequest:
         carried = carried_chat(request, target)
         refuse_governed(carried.fields, target.provider)
-        allowed = _FIELDS.translated | (target.provider.governed_fields - RESERVED_OPTIONS)
+        allowed = FIELDS.translated | (target.provider.governed_fields - RESERVED_OPTIONS)
         fields: dict[str, Any] = {
             name: value for name, value in given_fields(carried).items() if name in allowed and name != "n"
         }
@@ -89,7 +89,7 @@ class LitellmOperation(OpenAIOperation):
     @override
     def dropped(self, request: Request, target: Target) -> tuple[str, ...]:
         allowed = target.provider.governed_fields - RESERVED_OPTIONS
-        return tuple(name for name in _FIELDS.dropped(request, target) if name not in allowed)
+        return tuple(name for name in FIELDS.dropped(request, target) if name not in allowed)
 
     @override
     def calls(self, request: Request) -> Sequence[Request]:

@@ -23,10 +23,3 @@ def test_a_config_is_written_and_check_explains_what_was_not_carried_over(fresh:
     assert "aqueduct.yaml:5: from LiteLLM's config, line 32: 'num_retries' is not carried over" in checked.stderr
     assert fresh.error("import-litellm", "litellm.yaml", "-o", "aqueduct.yaml").endswith("--force writes over it\n")
     assert fresh.output("import-litellm", "litellm.yaml") == written
-
-
-def test_a_broken_config_is_one_line_that_says_where(fresh: CommandLine, tmp_path: Path) -> None:
-    (tmp_path / "litellm.yaml").write_text("model_list:\n  - model_name: a\n")
-    assert fresh.error("import-litellm", "litellm.yaml") == (
-        "aqueduct: litellm.yaml:2: a deployment needs a 'model_name' and 'litellm_params'\n"
-    )
