@@ -16,7 +16,6 @@ _STATUSES = {
     "JSONSchemaValidationError": 502,
     "PaymentRequiredError": 402,
     "LiteLLMUnknownProvider": 404,
-    "TypeError": 400,
 }
 """By the exception's name, where `status_code` says something else or nothing."""
 
@@ -25,8 +24,8 @@ _CODES = {
     "ContentPolicyViolationError": "content_policy_violation",
     "UnsupportedParamsError": "unsupported_parameter",
 }
-_PREFIX = re.compile(r"^(?:litellm\.)?(?:[A-Za-z]+(?:Error|Exception|Timeout))(?::| -)\s*")
-_UNSUPPORTED = re.compile(r"does not support (?:the )?param(?:eter)?s?: \W*(?P<name>[a-z_]+)")
+_PREFIX = re.compile(r"^(?:litellm\.)?(?:[A-Za-z]*(?:Error|Exception|Timeout))(?::| -)\s*")
+_UNSUPPORTED = re.compile(r"^\S+ does not support parameters: \W*(?P<name>[a-z_]+)")
 _RETRY_HEADERS = ("retry-after", "retry-after-ms")
 _MAX_MESSAGE = 2000
 
@@ -55,6 +54,8 @@ def read_failure(error: Exception) -> Failure:
     names = [kind.__name__ for kind in type(error).__mro__]
     message = _message(error)
     unsupported = _UNSUPPORTED.search(message)
+    if unsupported:  # what follows is advice for those who run the SDK
+        message = f"The parameter '{unsupported['name']}' is not supported by this model."
     return Failure(
         status=_status(error, names),
         message=message,
