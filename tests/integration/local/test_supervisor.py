@@ -21,6 +21,7 @@ from aqueduct.local.process import Endpoint
 _PARENT = """
 import asyncio, signal, sys
 from pathlib import Path
+from aqueduct.local.model import LocalModel
 
 async def main():
     model = LocalModel(Path(sys.argv[1]))

@@ -47,6 +47,12 @@ def raised(name: str, words: str, base: str = "Exception", **members: Any) -> Ex
         (raised("APIConnectionError", "refused", status_code=500), 502, None, "refused"),
         (raised("PaymentRequiredError", "no money", "BadRequestError", status_code=400), 402, None, "no money"),
         (raised("CallerCredentialRateLimitError", "x", "RateLimitError", status_code=429), 429, None, "x"),
+        (
+            raised("BadRequestError", "LLM Provider NOT provided. x", status_code=400),
+            404,
+            None,
+            "LLM Provider NOT provided. x",
+        ),
         (raised("KeyError", "'choices'"), 500, None, "'choices'"),
         (raised("Odd", "x", status_code="429"), 500, None, "x"),
     ],

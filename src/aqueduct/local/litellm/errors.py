@@ -26,6 +26,7 @@ _CODES = {
 }
 _PREFIX = re.compile(r"^(?:litellm\.)?(?:[A-Za-z]*(?:Error|Exception|Timeout))(?::| -)\s*")
 _UNSUPPORTED = re.compile(r"^\S+ does not support parameters: \W*(?P<name>[a-z_]+)")
+_UNKNOWN_PROVIDER = re.compile(r"^LLM Provider NOT provided\b")
 _RETRY_HEADERS = ("retry-after", "retry-after-ms")
 _MAX_MESSAGE = 2000
 
@@ -57,7 +58,7 @@ def read_failure(error: Exception) -> Failure:
     if unsupported:  # what follows is advice for those who run the SDK
         message = f"The parameter '{unsupported['name']}' is not supported by this model."
     return Failure(
-        status=_status(error, names),
+        status=404 if _UNKNOWN_PROVIDER.match(message) else _status(error, names),
         message=message,
         code=next((_CODES[name] for name in names if name in _CODES), None),
         param=unsupported["name"] if unsupported else None,
