@@ -38,6 +38,7 @@ IMPORTED = (
     "aqueduct.config.price_catalogue",
     "aqueduct.gateway.schema.worker",
     "aqueduct.local.child",
+    "aqueduct.local.litellm.child",
     "aiosqlite",
     "alembic.command",
     "asyncpg",

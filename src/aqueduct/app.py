@@ -59,7 +59,7 @@ from aqueduct.gateway.sharing.sharing import Alone, Sharing
 from aqueduct.gateway.state import State
 from aqueduct.gateway.target_caller import Signer, TargetCaller
 from aqueduct.local import weights
-from aqueduct.local.transport import LocalTransport
+from aqueduct.local.children import Children
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
 from aqueduct.storage.api_tokens import ApiTokenStore
@@ -106,8 +106,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         check_credentials(snapshot, KINDS)
         http = _owned(stack, Transport(transport_options(settings)))
         deliveries = _owned(stack, _deliveries(workspace, settings, events, http))
-        local = _owned(stack, LocalTransport(http, lambda: weights.find(workspace.directory.path)))
-        await local.start(_local_paths(snapshot))
+        children = _owned(stack, Children(http, lambda: weights.find(workspace.directory.path)))
+        await children.start(snapshot)
         journal = FileJournal(workspace.directory.journal, fsync=settings.journal_fsync)
         stack.callback(journal.close)
         shipper = _owned(stack, Shipper(workspace.database, journal, workspace.directory.journal))
@@ -118,7 +118,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         state = State(snapshot)
         client_address = ClientAddress(settings.trusted_proxies)
         authenticator = Authenticator(StoredTokens(workspace), workspace.revision, client_address)
-        opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, "local": local}, _signers(http)))
+        opener = Opener(TargetCaller(KINDS, {"http": http, "https": http, **children.transports}, _signers(http)))
         traffic = Traffic()
         sharing = await _share(settings, snapshot, traffic, events)
         limiter = Limiter(
@@ -153,11 +153,10 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         async def swap(changed: Snapshot) -> None:
             await asyncio.to_thread(check_credentials, changed, KINDS)
             changed = await price_book.complete(changed)
-            paths = _local_paths(changed)
-            await local.start(paths)
+            await children.start(changed)
             state.swap(changed)
             traffic.retain(target for model in changed.models for target in model.targets)
-            await local.retire(paths)
+            await children.retire(changed)
 
         CONFIG_IS_REFUSED.set_function(lambda: config.error is not None)
         background = [config.watch(swap), server.sweep(), shipper.run(), deliveries.run(), capture_writer.run()]
@@ -313,13 +312,3 @@ def _example(snapshot: Snapshot) -> str:
     """Return the name of a model for the first request somebody makes."""
     names = list(snapshot.by_name)
     return LOCAL_ALIAS if LOCAL_ALIAS in names else next(iter(names), "your-model-name")
-
-
-def _local_paths(snapshot: Snapshot) -> set[str]:
-    """Return the model files that the snapshot names; the embedded model's is empty."""
-    return {
-        target.model_path or ""
-        for model in snapshot.models
-        for target in model.targets
-        if target.provider.kind == "local"
-    }

@@ -17,6 +17,7 @@ from aqueduct.cli import (
     capture,
     chat,
     database,
+    import_litellm,
     limit,
     model_rule,
     models,
@@ -43,6 +44,7 @@ app.command("serve")(serve.run)
 app.command("check")(models.check)
 app.command("chat")(chat.run)
 app.command("apply")(apply.run)
+app.command("import-litellm")(import_litellm.run)
 app.add_typer(models.commands, name="models")
 app.add_typer(token.commands, name="token")
 app.add_typer(organisation.commands, name="organisation")

@@ -12,8 +12,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 
 from aqueduct.cli.gateway import read_states
+from aqueduct.cli.printing import printable
 from aqueduct.cli.session import note, settings_for, show
 from aqueduct.config.file import ConfigFile
+from aqueduct.config.notes import find_notes
 from aqueduct.config.price_book import PriceBook
 from aqueduct.control.probing import Prober, Signer
 from aqueduct.control.served import ServedTarget, check_credentials, list_served
@@ -43,6 +45,9 @@ def check(config: ConfigOption = None) -> None:
         table.add_row(*_names(served), served.target.name, served.address, served.credential)
     show(table)
     _show_courses(snapshot)
+    if settings.config_file is not None:
+        for line, words in find_notes(settings.config_file.read_bytes()):
+            note(f"{settings.config_file}:{line}: from LiteLLM's config, {printable(words)}")
     note(
         f"The settings and {settings.config_file or 'the default config'} are good. Kinds: {', '.join(sorted(KINDS))}."
     )
@@ -65,6 +70,7 @@ def show_models(
     states, why_not = read_states(settings, url)
     verdicts = asyncio.run(_probe(settings, snapshot)) if probe else {}
     embedded = "has its model file" if weights.find(settings.data_dir) else "its model file is missing"
+    unasked = {"local": embedded, "litellm": "not asked: only the gateway runs LiteLLM"}
     columns = ["model", "aliases", "strategy", "target", "key", "priority", "weight", "window", "state"]
     table = Table(*columns, *(["answer"] if probe else []))
     for served in list_served(snapshot):
@@ -79,7 +85,8 @@ def show_models(
             "" if target.context_window is None else str(target.context_window),
             states.get((target.name, target.provider.key_number), "not known"),
         ]
-        table.add_row(*map(escape, cells), *([escape(verdicts.get(target, embedded))] if probe else []))
+        answer = [verdicts.get(target) or unasked[target.provider.kind]] if probe else []
+        table.add_row(*map(escape, [*cells, *answer]))
     show(table)
     _show_courses(snapshot)
     if why_not is not None:

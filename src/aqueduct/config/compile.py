@@ -40,7 +40,19 @@ class KindRules(Protocol):
 
     @property
     def needs_base_url(self) -> bool:
-        """Whether it is reached over HTTP; otherwise its models are files."""
+        """Whether it must be known where it is."""
+
+    @property
+    def serves_files(self) -> bool:
+        """Whether its models are files here, and it has no address."""
+
+    @property
+    def open_options(self) -> bool:
+        """Whether it takes options and credentials of any name."""
+
+    @property
+    def reserved_options(self) -> frozenset[str]:
+        """The names that it does not take even so."""
 
     @property
     def options(self) -> Mapping[str, str | None]:
@@ -156,7 +168,7 @@ class _Compiler:
         """Return the target's own prices or else its model's; what runs here costs nothing unless it is said."""
         of_model = compile_prices(model.price, self._source, f"{path}.price")
         own = compile_prices(target.price, self._source, f"{path}.targets[{number}].price")
-        is_local = not self._kinds[provider.kind].needs_base_url
+        is_local = self._kinds[provider.kind].serves_files
         return own or of_model or ((FREE,) if is_local else ())
 
     def _claim_names(self, model: ModelNode, path: str, taken: set[str]) -> None:
@@ -178,10 +190,10 @@ class _Compiler:
             raise self._source.error(f"{path}.kind", _unknown("kind", node.kind, self._kinds))
         origin, base_path = None, ""
         options = self._options(node, kind, path)
-        if kind.needs_base_url:
-            base_url = node.base_url or (kind.default_base_url and kind.default_base_url.format_map(options))
-            if not base_url:
-                raise self._source.error(path, f"a provider of kind '{node.kind}' needs a base_url")
+        base_url = node.base_url or (kind.default_base_url and kind.default_base_url.format_map(options))
+        if kind.needs_base_url and not base_url:
+            raise self._source.error(path, f"a provider of kind '{node.kind}' needs a base_url")
+        if base_url and not kind.serves_files:
             origin, base_path = self._read_base_url(base_url, f"{path}.base_url")
         self._check_headers(node, path)
         return Provider(
@@ -206,13 +218,15 @@ class _Compiler:
             ("credentials", node.credentials, kind.credentials),
         ):
             for name in given:
-                if name not in known:
+                if name in kind.reserved_options:
+                    raise self._source.error(f"{path}.{member}.{name}", f"'{name}' cannot be set here")
+                if name not in known and not kind.open_options:
                     raise self._source.error(f"{path}.{member}.{name}", _unknown(member[:-1], name, known))
         options = {**kind.options, **node.options}
         for name, value in options.items():
             if value is None:
                 raise self._source.error(path, f"a provider of kind '{node.kind}' needs the option '{name}'")
-            if not _OPTION.fullmatch(value):
+            if not (kind.open_options or _OPTION.fullmatch(value)):
                 raise self._source.error(f"{path}.options.{name}", f"the option '{name}' holds characters it cannot")
             pattern = kind.option_patterns.get(name)
             if pattern is not None and not re.fullmatch(pattern, value):
@@ -263,7 +277,7 @@ class _Compiler:
         provider = providers.get(node.provider)
         if provider is None:
             raise self._source.error(f"{path}.provider", _unknown("provider", node.provider, providers))
-        is_local = not self._kinds[provider.kind].needs_base_url
+        is_local = self._kinds[provider.kind].serves_files
         if node.model_path is not None and not is_local:
             raise self._source.error(f"{path}.model_path", "only a provider of kind 'local' has a model_path")
         if node.model_path is not None and not Path(node.model_path).is_file():

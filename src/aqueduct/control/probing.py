@@ -68,12 +68,15 @@ class Prober:
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def probe(self, snapshot: Snapshot) -> dict[Target, str]:
-        """Return what each target reached over HTTP said; one that is in several models is asked once."""
+        """Return what each target reached over HTTP said; one that is in several models is asked once.
+
+        What a child of the gateway asks is left out: only a gateway that runs has it.
+        """
         by_name = {
             (target.provider, target.model): target
             for model in snapshot.models
             for target in model.targets
-            if target.provider.origin is not None
+            if target.provider.origin is not None and self._kinds[target.provider.kind].extra is None
         }
         verdicts = dict(zip(by_name, await asyncio.gather(*map(self._verdict, by_name.values())), strict=True))
         targets = [target for model in snapshot.models for target in model.targets]

@@ -1,12 +1,14 @@
 """What a config would serve, as people read it."""
 
 import hashlib
+import importlib.util
 from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from aqueduct.domain.model import Provider, Target
 from aqueduct.domain.snapshot import Snapshot
+from aqueduct.errors import ConfigurationError
 from aqueduct.providers.registry import Kind
 from aqueduct.upstream.aws_signer import check_aws_credentials
 from aqueduct.upstream.google_signer import check_service_account
@@ -48,8 +50,14 @@ def list_served(snapshot: Snapshot) -> Iterator[ServedTarget]:
 
 
 def check_credentials(snapshot: Snapshot, kinds: Mapping[str, Kind]) -> None:
-    """Raise `ConfigurationError` for a provider that could not sign a request with the credentials it was given."""
+    """Raise `ConfigurationError` for a provider that lacks an extra, or could not sign with its credentials."""
     for provider in {target.provider for model in snapshot.models for target in model.targets}:
+        extra = kinds[provider.kind].extra
+        if extra is not None and importlib.util.find_spec(extra) is None:
+            raise ConfigurationError(
+                f"provider '{provider.name}': the kind '{provider.kind}' needs an extra that is not installed: "
+                f"run `pip install 'aqueduct-gateway[{extra}]'`"
+            )
         check = _CREDENTIAL_CHECKS.get(kinds[provider.kind].signer or "")
         if check is not None:
             check(provider)
@@ -72,5 +80,5 @@ def fingerprint(provider: Provider) -> str:
 def _address(target: Target) -> str:
     provider = target.provider
     if provider.origin is None:
-        return target.model_path or "the embedded model"
+        return target.model_path or ("the embedded model" if provider.kind == "local" else "its own")
     return f"{provider.origin.scheme}://{provider.origin.authority}{provider.base_path}"

@@ -24,7 +24,7 @@ from aqueduct.errors import (
     UpstreamTimeout,
 )
 from aqueduct.gateway.account import Entry, Journal, add_attempts
-from aqueduct.gateway.attachments.preparing import Attachments
+from aqueduct.gateway.attachments.preparing import Attachments, Opens
 from aqueduct.gateway.call import new_request_id
 from aqueduct.gateway.capture import Recorder, Recording
 from aqueduct.gateway.exchange import Exchange
@@ -63,7 +63,7 @@ class Mirrors:
     """Sends copies; `run` it beside the gateway: without it, or at its end, none is sent."""
 
     def __init__(
-        self, opener: Opener, attachments: Attachments, journal: Journal, recorder: Recorder, traffic: Traffic
+        self, opener: Opener, attachments: Attachments | None, journal: Journal, recorder: Recorder, traffic: Traffic
     ) -> None:
         self._opener = opener
         self._attachments = attachments
@@ -132,8 +132,9 @@ class Mirrors:
         error: Exception | None = None
         try:
             async with asyncio.timeout(copy.mirror.timeout_seconds):
-                opener = self._attachments.opener(self._opener, request) if request.has_attachments else self._opener
-                exchange = await opener.open(self._held_to_schema(request, copy.target), copy.target, attempts)
+                exchange = await self._prepares(request).open(
+                    self._held_to_schema(request, copy.target), copy.target, attempts
+                )
                 account.begin()
                 try:
                     await self._read(exchange, account)
@@ -151,6 +152,11 @@ class Mirrors:
             raise
         finally:
             self._journal.record(account.settle(attempts, error))
+
+    def _prepares(self, request: Request) -> Opens:
+        if self._attachments is None or not request.has_attachments:
+            return self._opener
+        return self._attachments.opener(self._opener, request)
 
     async def _read(self, exchange: Exchange, account: "_Account") -> None:
         size = 0

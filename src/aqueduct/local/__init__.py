@@ -1,4 +1,5 @@
-"""The embedded model: llama.cpp's own server in a supervised child process, and the file it serves.
+"""Child processes that serve on loopback and are supervised: the embedded model, and LiteLLM's SDK.
 
-The translation of requests is the adapter's (`providers/local.py`); nothing here knows what a chat is.
+The translation of requests is the adapters' (`providers/local.py`, `providers/litellm.py`); nothing here knows what a
+chat is.
 """

@@ -1,25 +1,20 @@
 """The child process: serves one GGUF file with llama.cpp's HTTP server on loopback until its parent is gone.
 
-Run as `python -m aqueduct.local.child`. It reads one JSON line (`ChildConfig`) from standard input, which then stays
-open and silent: its end is the end of the parent. It writes JSON lines (`Report`) to standard output, the first when it
-serves or could not, then one for every sign of life. Everything llama.cpp prints goes to standard error.
+Run as `python -m aqueduct.local.child`, told a `ChildConfig` (see `parent.py`). Everything llama.cpp prints goes to
+standard error.
 """
 
-import ctypes
 import http.client
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-LOOPBACK = "127.0.0.1"
-_PR_SET_PDEATHSIG = 1
+from aqueduct.local.parent import LOOPBACK, Report, end_with_parent, reporter
+
 _PROBE_TIMEOUT_SECONDS = 5.0
 _IDLE = (b"llamacpp:requests_processing 0\n", b"llamacpp:requests_deferred 0\n")
 
@@ -37,18 +32,11 @@ class ChildConfig(msgspec.Struct, frozen=True, kw_only=True):
     beat_seconds: float
 
 
-class Report(msgspec.Struct, omit_defaults=True):
-    """What the child says: the address it serves at, why it cannot, or (neither) that it is alive."""
-
-    address: str | None = None
-    failure: str | None = None
-
-
 def main() -> int:
     """Serve until the parent is gone; 1 if the model could not be loaded."""
-    report = _reporter()
+    report = reporter()
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=ChildConfig)
-    _end_with_parent(config.parent_pid)
+    end_with_parent(config.parent_pid)
     try:
         server = _start_server(config)
     except Exception as error:  # noqa: BLE001 - the edge of the process: the parent tells the user
@@ -59,33 +47,6 @@ def main() -> int:
         time.sleep(config.beat_seconds)
         if _is_alive(server):
             report(Report())
-
-
-def _reporter() -> Callable[[Report], None]:
-    """Keep standard output for reports alone: what libraries print there is sent to standard error."""
-    channel = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-
-    def report(message: Report) -> None:
-        channel.write(msgspec.json.encode(message) + b"\n")
-
-    return report
-
-
-def _end_with_parent(parent_pid: int) -> None:
-    """Make sure that this process does not outlive its parent, however that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the parent, which drains first
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent_pid:
-            os._exit(0)
-    threading.Thread(target=_exit_at_end_of_input, name="parent-watch", daemon=True).start()
-
-
-def _exit_at_end_of_input() -> None:
-    """Wait for the pipe that only the parent holds open; llama.cpp's threads would keep a normal exit waiting."""
-    sys.stdin.buffer.read()
-    os._exit(0)
 
 
 def _start_server(config: ChildConfig) -> Any:

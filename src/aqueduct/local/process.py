@@ -11,7 +11,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,7 +19,7 @@ import structlog
 from typing_extensions import override
 
 from aqueduct.domain.http import Origin
-from aqueduct.local.child import LOOPBACK, ChildConfig, Report
+from aqueduct.local.parent import LOOPBACK, Report
 
 _END_GRACE_SECONDS = 5.0
 _LOG_PREFIX = re.compile(r"[\d.]+ ([A-Z]) +")
@@ -39,18 +39,9 @@ class Endpoint(msgspec.Struct, frozen=True):
         return f"Endpoint({self.origin.authority!r})"
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How the child runs and how long it may take.
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a child may take; one that gave no sign of life for `silence_seconds` hangs."""
 
-    `name` is what answers call the model; None takes the file's. `threads` is None for one fewer than the machine has:
-    the gateway needs a core too. `context_tokens` is for each of the `slots`, the requests generated at the same time.
-    A child that gave no sign of life for `silence_seconds` hangs.
-    """
-
-    name: str | None = None
-    threads: int | None = None
-    slots: int = 4
-    context_tokens: int = 3072
     beat_seconds: float = 2.0
     silence_seconds: float = 60.0
     start_timeout_seconds: float = 600.0
@@ -59,32 +50,51 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     longest_delay_seconds: float = 60.0
 
 
+class Introduction(msgspec.Struct, frozen=True, kw_only=True):
+    """What every child is told: the key to demand, whose child it is, and how often to give a sign of life."""
+
+    api_key: str
+    parent_pid: int
+    beat_seconds: float
+
+
+class Program(Protocol):
+    """What a child runs; `label` and `name` are what errors call it, `failed` and `serves` what the log says of it."""
+
+    module: str
+    label: str
+    failed: str
+    serves: str
+    name: str
+
+    def problem(self) -> str | None:
+        """Say what is wrong with what it needs, before a process is spent on it."""
+
+    def config(self, introduction: Introduction) -> msgspec.Struct:
+        """Return what the child is told."""
+
+
 class _Failed(Exception):
     """The child could not start, died or went silent; the message says which."""
 
 
-async def run_child(model_path: Path, options: Options, on_serving: Callable[[Endpoint], None]) -> str:
+async def run_child(program: Program, timing: Timing, on_serving: Callable[[Endpoint], None]) -> str:
     """Run one child until it fails and return why; it is gone when this returns or is cancelled."""
-    config = ChildConfig(
-        model_path=str(model_path),
-        name=options.name or model_path.stem,
-        api_key=secrets.token_urlsafe(32),
-        parent_pid=os.getpid(),
-        threads=options.threads or max(1, _cores() - 1),
-        slots=options.slots,
-        context_tokens=options.context_tokens,
-        beat_seconds=options.beat_seconds,
+    introduction = Introduction(
+        api_key=secrets.token_urlsafe(32), parent_pid=os.getpid(), beat_seconds=timing.beat_seconds
     )
     # A session of its own keeps the terminal's signals away: the gateway drains before it ends the child.
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "aqueduct.local.child"), stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+        *(sys.executable, "-m", program.module), stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
     )
     last_lines: deque[str] = deque(maxlen=5)
     reason = ""
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_forward_log(process, last_lines), name="local-model-log")
+        tasks.create_task(_forward_log(process, program.label, last_lines), name="child-log")
         try:
-            await _attend(process, config, options, on_serving)
+            await _attend(
+                process, program.config(introduction), timing, lambda port: on_serving(_endpoint(port, introduction))
+            )
         except _Failed as failure:
             reason = _explain(str(failure), process.returncode)
             with contextlib.suppress(ProcessLookupError):
@@ -94,28 +104,23 @@ async def run_child(model_path: Path, options: Options, on_serving: Callable[[En
     return "; ".join([reason, *last_lines])
 
 
-def _cores() -> int:
-    """Return how many cores this process may use; a container often has fewer than the machine."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _endpoint(port: int, introduction: Introduction) -> Endpoint:
+    return Endpoint(Origin("http", LOOPBACK, port), introduction.api_key)
 
 
-async def _attend(
-    process: Process, config: ChildConfig, options: Options, on_serving: Callable[[Endpoint], None]
-) -> None:
+async def _attend(process: Process, config: msgspec.Struct, timing: Timing, on_serving: Callable[[int], None]) -> None:
     """Tell the child its config, wait until it serves, then listen to its signs of life until there are none."""
     assert process.stdin is not None  # noqa: S101 - PIPE was asked for
     process.stdin.write(msgspec.json.encode(config) + b"\n")
-    first = await _read_report(process, options.start_timeout_seconds)
+    first = await _read_report(process, timing.start_timeout_seconds)
     if first.address is None:
         raise _Failed(first.failure or "it reported no address")
     address = urlsplit(first.address)
     if address.hostname != LOOPBACK or address.port is None:
         raise _Failed("it does not listen on loopback")
-    on_serving(Endpoint(Origin("http", LOOPBACK, address.port), config.api_key))
+    on_serving(address.port)
     while True:
-        await _read_report(process, options.silence_seconds)
+        await _read_report(process, timing.silence_seconds)
 
 
 async def _read_report(process: Process, timeout_seconds: float) -> Report:
@@ -158,7 +163,7 @@ async def _end(process: Process) -> None:
         await process.wait()
 
 
-async def _forward_log(process: Process, last_lines: deque[str]) -> None:
+async def _forward_log(process: Process, label: str, last_lines: deque[str]) -> None:
     """Log what the child prints and keep the last lines for an explanation."""
     assert process.stderr is not None  # noqa: S101 - PIPE was asked for
     while True:
@@ -172,7 +177,7 @@ async def _forward_log(process: Process, last_lines: deque[str]) -> None:
         if text:
             level, text = _parse_line(text)
             last_lines.append(text)
-            log.log(level, "local model", line=text)
+            log.log(level, label, line=text)
 
 
 def _parse_line(text: str) -> tuple[int, str]:

@@ -1,32 +1,29 @@
-"""Keeps one embedded model running: starts its child process again, with growing delays, whenever it fails."""
+"""Keeps one child process running: starts it again, with growing delays, whenever it fails."""
 
 import asyncio
-import importlib.util
 import time
-from pathlib import Path
 
 import structlog
 
 from aqueduct.errors import ConfigurationError, UpstreamTimeout, UpstreamUnreachable
-from aqueduct.local.process import Endpoint, Options, run_child
+from aqueduct.local.process import Endpoint, Program, Timing, run_child
 
-_GGUF_MAGIC = b"GGUF"
 _STEADY_SECONDS = 60.0
 """After so long in service a failure is a new one: the delays begin anew."""
 
 log = structlog.get_logger("aqueduct.local")
 
 
-class LocalModel:
-    """One GGUF file, served by a supervised child process on loopback.
+class SupervisedChild:
+    """One program, run in a child process that serves HTTP on loopback.
 
     A request that comes while the child starts waits in `ready`. When it could not start, `ready` says why at once; it
     is tried again meanwhile.
     """
 
-    def __init__(self, model_path: Path, options: Options | None = None) -> None:
-        self.model_path = model_path
-        self._options = options or Options()
+    def __init__(self, program: Program, timing: Timing) -> None:
+        self._program = program
+        self._timing = timing
         self._supervision: asyncio.Task[None] | None = None
         self._endpoint: Endpoint | None = None
         self._failure: str | None = None
@@ -34,11 +31,10 @@ class LocalModel:
 
     async def start(self) -> None:
         """Begin to start the child; raise `ConfigurationError` when there is nothing that could be started."""
-        _require_extra()
-        if problem := _problem_of(self.model_path):
+        if problem := self._program.problem():
             raise ConfigurationError(problem)
         if self._supervision is None:
-            self._supervision = asyncio.create_task(self._supervise(), name=f"local-model-{self.model_path.name}")
+            self._supervision = asyncio.create_task(self._supervise(), name=f"supervision-{self._program.name}")
 
     async def ready(self) -> Endpoint:
         """Return where the child answers, as soon as it does.
@@ -47,13 +43,13 @@ class LocalModel:
         """
         if self._endpoint is not None:
             return self._endpoint
-        seconds = self._options.ready_timeout_seconds
+        seconds = self._timing.ready_timeout_seconds
         try:
             async with asyncio.timeout(seconds):
                 return await self._wait_for_change()
         except TimeoutError:
-            name = self.model_path.name
-            raise UpstreamTimeout(f"the local model {name} was not ready within {seconds:g} s") from None
+            name = self._program.name
+            raise UpstreamTimeout(f"the {self._program.label} {name} was not ready within {seconds:g} s") from None
 
     async def close(self) -> None:
         """End the child and wait until it is gone."""
@@ -67,7 +63,7 @@ class LocalModel:
         while self._endpoint is None:
             if self._supervision is None or self._failure is not None:
                 reason = self._failure or "it was not started"
-                raise UpstreamUnreachable(f"the local model {self.model_path.name} does not run: {reason}")
+                raise UpstreamUnreachable(f"the {self._program.label} {self._program.name} does not run: {reason}")
             await self._changed.wait()
         return self._endpoint
 
@@ -80,23 +76,23 @@ class LocalModel:
             delay = 0.0 if seconds_served > _STEADY_SECONDS else delay
             # A child that never served will hardly do so now: whoever waits hears it. One that did is expected back.
             self._become(failure=reason if seconds_served == 0 else None)
-            log.error("local model failed", model=self.model_path.name, reason=reason, retry_in_seconds=delay)
+            log.error(self._program.failed, name=self._program.name, reason=reason, retry_in_seconds=delay)
             await asyncio.sleep(delay)
-            delay = min(max(2 * delay, self._options.first_delay_seconds), self._options.longest_delay_seconds)
+            delay = min(max(2 * delay, self._timing.first_delay_seconds), self._timing.longest_delay_seconds)
 
     async def _run_once(self) -> tuple[str, float]:
         """Run a child until it fails; return why, and for how many seconds it served."""
-        if problem := _problem_of(self.model_path):
+        if problem := self._program.problem():
             return problem, 0.0
         serving_since: list[float] = []
 
         def on_serving(endpoint: Endpoint) -> None:
             serving_since.append(time.monotonic())
             self._become(endpoint=endpoint)
-            log.info("local model serves", model=self.model_path.name, port=endpoint.origin.port)
+            log.info(self._program.serves, name=self._program.name, port=endpoint.origin.port)
 
         try:
-            reason = await run_child(self.model_path, self._options, on_serving)
+            reason = await run_child(self._program, self._timing, on_serving)
         except Exception as error:  # noqa: BLE001 - the edge of the supervision: whatever went wrong, it goes on
             reason = f"its process could not be run: {type(error).__name__}: {error}"
         return reason, time.monotonic() - serving_since[0] if serving_since else 0.0
@@ -106,21 +102,3 @@ class LocalModel:
         self._endpoint, self._failure = endpoint, failure
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-def _require_extra() -> None:
-    if importlib.util.find_spec("xllamacpp") is None:
-        raise ConfigurationError(
-            "a provider of kind 'local' needs llama.cpp, which is not installed: "
-            "run `pip install 'aqueduct-gateway[local]'`, or take the provider out of the config"
-        )
-
-
-def _problem_of(model_path: Path) -> str | None:
-    """Say what is wrong with the file, before a process is spent on it."""
-    try:
-        with model_path.open("rb") as file:
-            magic = file.read(len(_GGUF_MAGIC))
-    except OSError as error:
-        return f"the model file {model_path} cannot be read: {error.strerror or error}"
-    return None if magic == _GGUF_MAGIC else f"{model_path} is not a GGUF file"

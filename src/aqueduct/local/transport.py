@@ -12,8 +12,8 @@ import msgspec
 from aqueduct.domain.http import Timeouts, UpstreamRequest
 from aqueduct.domain.model import EMBEDDED_MODEL
 from aqueduct.errors import ConfigurationError, TargetDown, UpstreamUnreachable
-from aqueduct.local.process import Options
-from aqueduct.local.supervisor import LocalModel
+from aqueduct.local.model import LocalModel, Options
+from aqueduct.local.supervisor import SupervisedChild
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -61,14 +61,7 @@ class LocalTransport(Generic[R_co]):
         model = self._models.get(request.origin.host)
         if model is None:
             raise TargetDown("the local model is not in the config any more")
-        try:
-            endpoint = await model.ready()
-        except UpstreamUnreachable as error:
-            raise TargetDown(str(error)) from error
-        headers = (*request.headers, (b"authorization", b"Bearer " + endpoint.api_key.encode()))
-        return await self._http.send(
-            msgspec.structs.replace(request, origin=endpoint.origin, headers=headers), timeouts
-        )
+        return await send_to_child(self._http, model, request, timeouts)
 
     async def close(self) -> None:
         """End every model's process."""
@@ -83,6 +76,18 @@ class LocalTransport(Generic[R_co]):
                 "the embedded model's file is not here: run `aqueduct models fetch`, or name providers in aqueduct.yaml"
             )
         return found
+
+
+async def send_to_child(
+    http: HttpTransport[R_co], child: SupervisedChild, request: UpstreamRequest, timeouts: Timeouts
+) -> R_co:
+    """Wait until the child is ready and send the request to its process, with the key that it wants."""
+    try:
+        endpoint = await child.ready()
+    except UpstreamUnreachable as error:
+        raise TargetDown(str(error)) from error
+    headers = (*request.headers, (b"authorization", b"Bearer " + endpoint.api_key.encode()))
+    return await http.send(msgspec.structs.replace(request, origin=endpoint.origin, headers=headers), timeouts)
 
 
 def _options(path: str) -> Options:

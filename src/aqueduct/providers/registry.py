@@ -16,6 +16,7 @@ from aqueduct.providers.compatible.azure import AzureOperation
 from aqueduct.providers.compatible.operation import CompatibleOperation
 from aqueduct.providers.compatible.rows import QUIRKS
 from aqueduct.providers.gemini.adapter import GeminiOperation, VertexOperation
+from aqueduct.providers.litellm import RESERVED_OPTIONS, LitellmOperation
 from aqueduct.providers.local import LocalOperation
 from aqueduct.providers.ollama.operation import OllamaChat
 from aqueduct.providers.ollama.options import OPTION_PATTERNS, SERVER
@@ -35,12 +36,18 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     the names of the secrets that its `signer` takes, if it has one.
     `headers` say who asks, in every request. `models_path` is what is asked for to see whether the provider is well; a
     kind that does not list its models there says so, and any answer will do. `reads_images` is false where no model of
-    the kind sees.
+    the kind sees. `serves_files`: its models are files here. A kind with `open_options` takes whatever options and
+    credentials there are, but those reserved; `extra` is what has to be installed for it, by the name of the module and
+    of our extra.
     """
 
     adapter: Adapter
     default_base_url: str | None = None
     needs_base_url: bool = True
+    serves_files: bool = False
+    open_options: bool = False
+    reserved_options: frozenset[str] = frozenset()
+    extra: str | None = None
     options: Mapping[str, str | None] = {}
     option_patterns: Mapping[str, str] = {}
     credentials: frozenset[str] = frozenset()
@@ -70,7 +77,16 @@ KINDS: dict[str, Kind] = {
         options={"version": "2023-06-01"},
         headers=anthropic_headers,
     ),
-    "local": Kind(adapter=_LOCAL, needs_base_url=False, reads_images=False),
+    "local": Kind(adapter=_LOCAL, needs_base_url=False, reads_images=False, serves_files=True),
+    "litellm": Kind(
+        adapter={"chat": LitellmOperation()},
+        needs_base_url=False,
+        open_options=True,
+        reserved_options=RESERVED_OPTIONS,
+        extra="litellm",
+        lists_models=False,
+        structured_output=StructuredOutput.INSTRUCTION,
+    ),
     "gemini": Kind(
         adapter={"chat": GeminiOperation()},
         default_base_url="https://generativelanguage.googleapis.com/v1beta",

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from aqueduct.local import weights
-from aqueduct.local.process import Endpoint, Options
-from aqueduct.local.supervisor import LocalModel
+from aqueduct.local.model import LocalModel, Options
+from aqueduct.local.process import Endpoint
 
 QUICK = Options(beat_seconds=0.2, silence_seconds=3.0, first_delay_seconds=0.1)
 

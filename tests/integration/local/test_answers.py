@@ -16,8 +16,8 @@ from tests.schemas import SEED
 
 from aqueduct.domain.model import Provider, Target
 from aqueduct.local import weights
+from aqueduct.local.model import LocalModel
 from aqueduct.local.process import Endpoint
-from aqueduct.local.supervisor import LocalModel
 from aqueduct.providers.base import Answer
 from aqueduct.providers.local import LocalOperation
 from aqueduct.wire.chat import parse_chat

@@ -15,13 +15,13 @@ from structlog.testing import capture_logs
 from tests.integration.local.conftest import QUICK, chat, children, post
 
 from aqueduct.errors import ConfigurationError, UpstreamTimeout, UpstreamUnreachable
-from aqueduct.local.process import Endpoint, Options
-from aqueduct.local.supervisor import LocalModel
+from aqueduct.local.model import LocalModel, Options
+from aqueduct.local.process import Endpoint
 
 _PARENT = """
 import asyncio, signal, sys
 from pathlib import Path
-from aqueduct.local.supervisor import LocalModel
+from aqueduct.local.model import LocalModel
 
 async def main():
     model = LocalModel(Path(sys.argv[1]))

@@ -13,6 +13,7 @@ from aqueduct.domain.steering import Mirror
 from aqueduct.domain.usage import Undelivered, UsageRecord
 from aqueduct.errors import UpstreamOverloaded
 from aqueduct.gateway.account import Entry
+from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.mirror import Mirrors
 from aqueduct.gateway.opening import Opener
@@ -58,11 +59,12 @@ class Scene:
         self.notebook = Notebook()
         self.world = World([model(target("a"), mirror=mirror), model(target("s"), name="shadow")])
         opener = cast("Opener", World._Opener(self.world))
-        self.mirrors = Mirrors(opener, self.notebook, NoRecorder(), self.world.traffic)
+        self.mirrors = Mirrors(opener, None, self.notebook, NoRecorder(), self.world.traffic)
 
     def send(self) -> None:
         entry = Entry(cast("Call", Client()), Principal(id="p"), "chat")
         entry.request = chat()
+        entry.attempts.append(cast("Attempt", object()))
         self.mirrors.send(self.world.snapshot.by_name["m"], entry, self.world.snapshot)
 
 
