@@ -22,6 +22,7 @@ from aqueduct.cli import (
     organisation,
     serve,
     service_account,
+    simulate,
     team,
     terms,
     token,
@@ -42,6 +43,7 @@ app.command("serve")(serve.run)
 app.command("check")(models.check)
 app.command("chat")(chat.run)
 app.command("apply")(apply.run)
+app.command("simulate")(simulate.run)
 app.add_typer(models.commands, name="models")
 app.add_typer(token.commands, name="token")
 app.add_typer(organisation.commands, name="organisation")

@@ -183,11 +183,11 @@ def _record(entry: Entry) -> UsageRecord:
         record.request_model = shortened(request.model)
         record.is_stream = request.is_stream
         record.end_user = shortened(request.end_user)
-    _add_attempts(record, entry.attempts)
+    add_attempts(record, entry.attempts)
     return record
 
 
-def _add_attempts(record: UsageRecord, attempts: list[Attempt]) -> None:
+def add_attempts(record: UsageRecord, attempts: list[Attempt]) -> None:
     """Add the attempts and the sum of what they used; count what no upstream reported."""
     for attempt in attempts:
         if (texts := attempt.uncounted_text()) is not None:

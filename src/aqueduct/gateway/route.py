@@ -7,17 +7,15 @@ models for what it was refused for.
 import asyncio
 import time
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from aqueduct.domain.event import Emit, target_down_event
-from aqueduct.domain.model import Model, Provider
+from aqueduct.domain.model import Model, Provider, Target
 from aqueduct.domain.price import Price
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
 from aqueduct.errors import InvalidRequest, UpstreamError, UpstreamTimeout
 from aqueduct.gateway.account import Entry
-from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange
-from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.routing.hedging import race
 from aqueduct.gateway.routing.traffic import Traffic
 from aqueduct.gateway.routing.waiting import wait_for_room
@@ -32,11 +30,30 @@ class PriceBook(Protocol):
         """Return a model's prices; empty if they are not known."""
 
 
+class TargetOpener(Protocol):
+    """Asks one target for one request: over a wire, or in a simulation."""
+
+    async def open(self, request: Request, target: Target, entry: Entry) -> Exchange:
+        """Return the answer at its first content; raise `UpstreamError`, or `InvalidRequest` for what it cannot."""
+
+
+class SchemaOpener(TargetOpener, Protocol):
+    """Asks targets for what satisfies a JSON schema."""
+
+    async def check_schema(self, schema: dict[str, Any] | bool) -> None:
+        """Raise `InvalidJsonSchema` for what is not a schema."""
+
+
 class Router:
     """Tries targets until the commit."""
 
     def __init__(
-        self, opener: Opener, checked: CheckedOpener, prices: PriceBook, emit: Emit, traffic: Traffic | None = None
+        self,
+        opener: TargetOpener,
+        checked: SchemaOpener,
+        prices: PriceBook,
+        emit: Emit,
+        traffic: Traffic | None = None,
     ) -> None:
         self._opener = opener
         self._checked = checked
@@ -46,7 +63,7 @@ class Router:
 
     async def open(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Exchange:
         """Return the first answer that any target gives; raise `AllTargetsFailed`, or the refusal of the request."""
-        opener: Opener | CheckedOpener = self._opener
+        opener: TargetOpener = self._opener
         if request.schema is not None:
             await self._checked.check_schema(request.schema)
             opener = self._checked
@@ -69,7 +86,7 @@ class Router:
             return exchange
         return await self._walk(opener, walk, entry)
 
-    async def _walk(self, opener: Opener | CheckedOpener, walk: Walk, entry: Entry) -> Exchange:
+    async def _walk(self, opener: TargetOpener, walk: Walk, entry: Entry) -> Exchange:
         """Ask one target after another, as the walk says."""
         now = self._traffic.now
         while (step := walk.next(now())) is not None:
@@ -90,7 +107,7 @@ class Router:
         self._tell(walk)
         raise walk.failure(now())
 
-    async def _ask(self, opener: Opener | CheckedOpener, ask: Ask, walk: Walk, entry: Entry) -> Exchange | None:
+    async def _ask(self, opener: TargetOpener, ask: Ask, walk: Walk, entry: Entry) -> Exchange | None:
         """Ask one target; None where that failed, and the walk knows it."""
         try:
             return await self._open(opener, walk, entry, ask)
@@ -98,7 +115,7 @@ class Router:
             walk.note(ask.target, error)
             return None
 
-    async def _open(self, opener: Opener | CheckedOpener, walk: Walk, entry: Entry, ask: Ask) -> Exchange:
+    async def _open(self, opener: TargetOpener, walk: Walk, entry: Entry, ask: Ask) -> Exchange:
         """Open one target, within what is left of the deadline of all attempts."""
         if walk.deadline_at is None:
             return await opener.open(ask.request, ask.target, entry)
