@@ -7,7 +7,7 @@ models for what it was refused for.
 import asyncio
 import time
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from aqueduct.domain.event import Emit, target_down_event
 from aqueduct.domain.model import Model, Provider, Target
@@ -38,9 +38,9 @@ class TargetOpener(Protocol):
 
 
 class SchemaOpener(TargetOpener, Protocol):
-    """Asks targets for what satisfies a JSON schema."""
+    """Asks targets for what satisfies JSON schemas."""
 
-    async def check_schema(self, schema: dict[str, Any] | bool) -> None:
+    async def check_schemas(self, request: Request) -> None:
         """Raise `InvalidJsonSchema` for what is not a schema."""
 
 
@@ -64,8 +64,8 @@ class Router:
     async def open(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Exchange:
         """Return the first answer that any target gives; raise `AllTargetsFailed`, or the refusal of the request."""
         opener: TargetOpener = self._opener
-        if request.schema is not None:
-            await self._checked.check_schema(request.schema)
+        if request.is_held:
+            await self._checked.check_schemas(request)
             opener = self._checked
         traffic = entry.traffic = self._traffic
         traffic.budget(model).requests += 1

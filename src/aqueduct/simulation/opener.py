@@ -48,7 +48,7 @@ class SimulatedOpener:
         self.hedges = 0
         """How many calls were made beside another one for the same request."""
 
-    async def check_schema(self, schema: object) -> None:
+    async def check_schemas(self, request: Request) -> None:
         """Every schema will do: nothing is said that it would be checked against."""
 
     async def open(self, request: Request, target: Target, entry: Entry) -> Exchange:

@@ -32,15 +32,6 @@ def forces_call(request: ChatRequest) -> bool:
     return has_tools(request) and (choice == "required" or isinstance(choice, FunctionChoice))
 
 
-def loosened_tools(request: ChatRequest, family: Family) -> list[str]:
-    """Return the paths of `strict` where the model cannot be held to a function's schema."""
-    return [
-        f"tools[{index}].function.strict"
-        for index, tool in enumerate(request.parameters.tools or ())
-        if isinstance(tool, FunctionTool) and tool.function.strict and _strict_schema(tool.function, family) is None
-    ]
-
-
 def tool_fields(request: ChatRequest, family: Family) -> dict[str, Any]:
     """Return `tools` and `tool_choice`; raise `InvalidRequest` for tools that are no functions."""
     if not has_tools(request):
