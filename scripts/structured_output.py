@@ -54,25 +54,25 @@ _GEMINI = {
 
 _HEAD = """# Structured output
 
-A `response_format` of type `json_schema` or `json_object` is a promise about every answer that ends in `stop`, and `strict`
-about the arguments of every call of that function: they satisfy the JSON schema, or the client gets the error
-`schema_not_satisfied`. That holds whatever a provider can do, and with every row below: **the gateway validates each answer
-itself**. What is cut by its length, or refused, is handed on as it is.
+A `response_format` of type `json_schema` or `json_object` is a promise about every answer that ends in `stop`, and
+`strict` about the arguments of every call of that function: they satisfy the JSON schema, or the client gets the
+error `schema_not_satisfied`. That holds whatever a provider can do, and with every row below: **the gateway validates
+each answer itself**. What is cut by its length, or refused, is handed on as it is.
 
 What differs is how a model is brought to it, and whether a stream has to wait:
 
-- `native`: the provider holds the model to the schema. `tool`: a call of one function with that schema is forced, and its
-  arguments become the content. `instruction`: the schema is put in words.
+- `native`: the provider holds the model to the schema. `tool`: a call of one function with that schema is forced, and
+  its arguments become the content. `instruction`: the schema is put in words.
 - A plain answer that breaks its schema is asked for again at most twice, with the validator's words.
-- A stream `flows` where the provider holds the model to exactly that schema: it is validated at its end, and a failure is an
-  error event. Elsewhere it `waits`: the answer is completed and validated first, asked for again if need be, and streamed
-  then.
+- A stream `flows` where the provider holds the model to exactly that schema: it is validated at its end, and a
+  failure is an error event. Elsewhere it `waits`: the answer is completed and validated first, asked for again if
+  need be, and streamed then.
 - `400`: the combination is refused, naming the parameter.
 
-The columns: a schema of a closed object whose members are all required; one with a pattern, recursion and members that are
-not named, which dialects lack; the first one beside tools; and a `strict` function with the first one as its parameters.
-`structured_output` in [aqueduct.yaml](config.md) chooses another way for a provider or a model. The table is written by
-`scripts/structured_output.py` from the adapters themselves.
+The columns: a schema of a closed object whose members are all required; one with a pattern, recursion and members
+that are not named, which dialects lack; the first one beside tools; and a `strict` function with the first one as its
+parameters. `structured_output` in [aqueduct.yaml](config.md) chooses another way for a provider or a model. The table
+is written by `scripts/structured_output.py` from the adapters themselves.
 
 | kind | models | closed object | rich schema | beside tools | strict function |
 | --- | --- | --- | --- | --- | --- |

@@ -291,7 +291,7 @@ def test_strict_tools_are_held_to_the_schema_where_they_can_be() -> None:
     free = {"type": "function", "function": {"name": "g", "strict": True, "parameters": {"type": "object"}}}
     assert "strict" not in sent(tools=[free])["tools"][0]
     assert dropped(tools=[tool, free]) == ()  # the gateway keeps the promise
-    exact = {"type": "function", "function": {**tool["function"], "parameters": EXACT}}
+    exact = {"type": "function", "function": {"name": "f", "strict": True, "parameters": EXACT}}
     assert CHAT.holds_calls(asked(tools=[exact]), target())
     assert not CHAT.holds_calls(asked(tools=[exact], stop="x"), target())
     assert not CHAT.holds_calls(asked(tools=[exact]), target("claude-opus-4-1"))
