@@ -109,8 +109,8 @@ def plain_cpu(bench: Bench, subject: Subject) -> tuple[float, float]:
 def event_cpu(bench: Bench, subject: Subject, model: str = "bench") -> float:
     """Return the CPU µs of a streamed event, its share of the request included."""
     before = settled_cpu_seconds(bench, subject)
-    stream = {"stream": True, "chunks": EVENTS_A_STREAM, "interval": EVENT_INTERVAL_SECONDS, "model": model}
-    result = put_load(bench, subject, connections=bench.streams, requests=STREAMS_EACH, **stream)
+    stream = {"stream": True, "chunks": EVENTS_A_STREAM, "interval": EVENT_INTERVAL_SECONDS}
+    result = put_load(bench, subject, model=model, connections=bench.streams, requests=STREAMS_EACH, **stream)
     return (settled_cpu_seconds(bench, subject) - before) / result.events * 1e6
 
 

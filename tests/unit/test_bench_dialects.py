@@ -1,14 +1,24 @@
 """What the bench's mock upstream says in other providers' formats is what their adapters read."""
 
 import re
+from pathlib import Path
 
 import pytest
 from bench.dialects import DIALECTS
+from bench.subjects import PASSED, adapters_config
 
+from aqueduct.config.file import ConfigFile
 from aqueduct.providers.registry import KINDS
 from aqueduct.wire.chat import parse_chat
 
 REQUEST = parse_chat(b'{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}]}')
+
+
+def test_every_kind_has_a_model_in_the_config(tmp_path: Path) -> None:
+    file = tmp_path / "bench.yaml"
+    file.write_text(adapters_config().format(port=1))
+    models = ConfigFile(file, {}, KINDS).load().models
+    assert [(model.name, model.targets[0].provider.kind) for model in models] == [(k, k) for k in (PASSED, *DIALECTS)]
 
 
 def unchunked(body: bytes) -> bytes:
