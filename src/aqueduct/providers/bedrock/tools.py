@@ -9,9 +9,10 @@ from typing import Any
 from aqueduct.errors import InvalidRequest
 from aqueduct.providers.anthropic.extras import tool_cache_controls
 from aqueduct.providers.anthropic.schema import adapt
-from aqueduct.providers.anthropic.tools import chosen, parameters_of
+from aqueduct.providers.anthropic.tools import chosen
 from aqueduct.providers.bedrock.messages import cache_point
 from aqueduct.providers.bedrock.models import Family
+from aqueduct.providers.functions import parameters_of
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.tools import Function, FunctionTool
 
