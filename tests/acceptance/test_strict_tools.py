@@ -74,6 +74,17 @@ def test_a_bad_call_is_asked_for_again_with_the_validator_s_words(
         assert "At days" in second["content"]
 
 
+def test_a_bad_call_without_an_id_is_asked_for_again_under_one(
+    gateway: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    nameless = calling(BAD)
+    del nameless["choices"][0]["message"]["tool_calls"][0]["id"]
+    upstream.script(json_reply(nameless), json_reply(calling(GOOD)))
+    assert chat(gateway, "loose", tools=[tool()]).status == 200
+    said, result = upstream.received[1].json["messages"][len(MESSAGES) :]
+    assert said["tool_calls"][0]["id"] == result["tool_call_id"] == "call_0"
+
+
 def test_a_call_that_stays_bad_is_an_error_that_names_the_tools(
     gateway: GatewayProcess, upstream: ScriptedUpstream
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from aqueduct.errors import InvalidJsonSchema
+from aqueduct.errors import InvalidJsonSchema, InvalidRequest, UpstreamInvalidResponse
 from aqueduct.gateway.exchange import Sink
 from aqueduct.gateway.schema.checker import SchemaChecker
 from aqueduct.wire.request import Request, StrictFunction
@@ -65,18 +65,28 @@ async def bad_calls_of(
 
 
 def ask_for_calls_again(request: Request, bad: BadCalls) -> Request:
-    """Return the request with the bad calls, and the validator's words as their results, after its messages."""
+    """Return the request with the bad calls, and the validator's words as their results, after its messages.
+
+    Raises `UpstreamInvalidResponse` where the message is such as no request may hold.
+    """
     messages: list[Any] = msgspec.json.decode(request.fields["messages"], type=list[msgspec.Raw])
     said = {name: value for name, value in bad.message.items() if value is not None and name not in _UNSENT_MEMBERS}
+    said["tool_calls"] = calls = [
+        {**call, "id": call.get("id") or f"call_{place}", "type": "function"}
+        for place, call in enumerate(bad.message["tool_calls"])
+    ]
     results = [
         {
             "role": "tool",
             "tool_call_id": call["id"],
             "content": _words(bad.violations[place]) if place in bad.violations else _NOT_CALLED,
         }
-        for place, call in enumerate(bad.message["tool_calls"])
+        for place, call in enumerate(calls)
     ]
-    return request.with_fields(messages=[*messages, {**said, "role": "assistant"}, *results])
+    try:
+        return request.with_fields(messages=[*messages, {**said, "role": "assistant"}, *results])
+    except InvalidRequest as error:
+        raise UpstreamInvalidResponse(f"a message with calls cannot be sent back: {error.message}") from None
 
 
 def _words(violation: str) -> str:
