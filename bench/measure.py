@@ -106,11 +106,11 @@ def plain_cpu(bench: Bench, subject: Subject) -> tuple[float, float]:
     return used / result.answers * 1e6, used_by_loop / result.answers * 1e6
 
 
-def event_cpu(bench: Bench, subject: Subject) -> float:
+def event_cpu(bench: Bench, subject: Subject, model: str = "bench") -> float:
     """Return the CPU µs of a streamed event, its share of the request included."""
     before = settled_cpu_seconds(bench, subject)
     stream = {"stream": True, "chunks": EVENTS_A_STREAM, "interval": EVENT_INTERVAL_SECONDS}
-    result = put_load(bench, subject, connections=bench.streams, requests=STREAMS_EACH, **stream)
+    result = put_load(bench, subject, model=model, connections=bench.streams, requests=STREAMS_EACH, **stream)
     return (settled_cpu_seconds(bench, subject) - before) / result.events * 1e6
 
 

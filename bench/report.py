@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measure import Memory, Streaming
-from bench.subjects import LIMITED, NGINX, RELAY, SHARED
+from bench.subjects import LIMITED, NGINX, PASSED, RELAY, SHARED
 
 CASES = (LIMITED, SHARED)
 
@@ -25,6 +25,8 @@ class Findings:
     """The event loop's part of them; usage is written to the database in other threads."""
     event_cpu_us: list[float] = dataclasses.field(default_factory=list)
     first_byte_ms: list[float] = dataclasses.field(default_factory=list)
+    adapter_cpu_us: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    """CPU of a streamed event by the kind of its provider."""
     memory: Memory | None = None
     streaming: list[Streaming] = dataclasses.field(default_factory=list)
 
@@ -36,6 +38,8 @@ def show(findings: Sequence[Findings]) -> None:
     console.print(costs(findings, yardstick))
     if any(name in each.name for each in findings for name in CASES):
         console.print(of_limits(findings))
+    if any(each.adapter_cpu_us for each in findings):
+        console.print(of_adapters(findings))
     if any(each.memory for each in findings):
         console.print(memories(findings))
     if any(each.streaming for each in findings):
@@ -67,6 +71,18 @@ def of_limits(findings: Sequence[Findings]) -> Table:
             added = [one - other for one, other in zip(each.plain_cpu_us, bare.plain_cpu_us, strict=True)]
             median = statistics.median(added)
             table.add_row(each.name, f"{median:.1f}", f"{min(added):.1f}", f"{max(added):.1f}", f"{median / relay:.0%}")
+    return table
+
+
+def of_adapters(findings: Sequence[Findings]) -> Table:
+    """Return what a streamed event costs by the adapter that reads it, beside one that passes."""
+    table = Table("", "kind", "CPU µs an event", "lowest", "highest", "of the pass-through", title="Translated streams")
+    for each in findings:
+        passed = statistics.median(each.adapter_cpu_us[PASSED]) if each.adapter_cpu_us else 0.0
+        for kind, used in each.adapter_cpu_us.items():
+            median = statistics.median(used)
+            row = (f"{median:.1f}", f"{min(used):.1f}", f"{max(used):.1f}", f"{median / passed:.2f}x")
+            table.add_row(each.name, kind, *row)
     return table
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench import measure, report, subjects
+from bench.dialects import DIALECTS
 from bench.measure import Bench
 from bench.processes import BenchError, allow_many_files, cores
 from bench.report import Findings
@@ -42,13 +43,18 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="also under limits and budgets, eight claims a request; plain requests alone",
     )
+    parser.add_argument(
+        "--adapters",
+        action="store_true",
+        help="what an event costs that an adapter translates, beside one that passes; streams alone",
+    )
     parser.add_argument("--quick", action="store_true", help="a short look: one small round, no streams")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="write flame graphs there, with py-spy")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there")
     options = parser.parse_args(arguments)
     if options.quick:
         options.rounds, options.requests, options.streams = 1, min(options.requests, 2_000), ""
-    if options.limits:
+    if options.limits or options.adapters:
         options.requests, options.streams = 0, ""
     return options
 
@@ -68,13 +74,13 @@ def started(options: argparse.Namespace, folder: Path) -> Iterator[list[Subject]
             print("nginx is not installed, so there is no yardstick: install nginx-light for one.", file=sys.stderr)
         running.append(stack.enter_context(subjects.bare_relay(subject_core, folder, port)))
         for name, source in (sources or {"aqueduct": ROOT}).items():
-            plans = [Plan(name, source)]
+            plans = [Plan(name, source, subjects.adapters_config() if options.adapters else subjects.CONFIG)]
             if options.limits:
                 url = stack.enter_context(subjects.valkey(subject_core, make_folder(folder, name)))
                 plans = [
-                    Plan(name, source, subjects.OWNERS),
-                    Plan(f"{name} {subjects.LIMITED}", source, subjects.LIMITS),
-                    Plan(f"{name} {subjects.SHARED}", source, subjects.LIMITS, url),
+                    Plan(name, source, declares=subjects.OWNERS),
+                    Plan(f"{name} {subjects.LIMITED}", source, declares=subjects.LIMITS),
+                    Plan(f"{name} {subjects.SHARED}", source, declares=subjects.LIMITS, valkey_url=url),
                 ]
             running += [stack.enter_context(subjects.gateway(plan, subject_core, folder, port)) for plan in plans]
         yield running
@@ -97,6 +103,9 @@ def measure_all(bench: Bench, running: Sequence[Subject], options: argparse.Name
     for number in range(options.rounds):
         tell(f"cost, round {number + 1} of {options.rounds}")
         for subject, findings in found.items():
+            if options.adapters:
+                measure_adapters(bench, subject, findings)
+                continue
             used, used_by_loop = measure.plain_cpu(bench, subject)
             findings.plain_cpu_us.append(used)
             findings.loop_cpu_us.append(used_by_loop)
@@ -108,6 +117,15 @@ def measure_all(bench: Bench, running: Sequence[Subject], options: argparse.Name
         for subject, findings in found.items():
             findings.streaming.append(measure.streaming(bench, subject, streams))
     return list(found.values())
+
+
+def measure_adapters(bench: Bench, subject: Subject, findings: Findings) -> None:
+    """Measure a streamed event: of a yardstick the one that it knows, of a gateway one of each kind."""
+    if subject.name in subjects.YARDSTICKS:
+        findings.event_cpu_us.append(measure.event_cpu(bench, subject))
+        return
+    for kind in (subjects.PASSED, *DIALECTS):
+        findings.adapter_cpu_us.setdefault(kind, []).append(measure.event_cpu(bench, subject, kind))
 
 
 def profile(bench: Bench, running: Sequence[Subject], into: Path) -> None:

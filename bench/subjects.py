@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
+from bench.dialects import BASE_PATHS, DIALECTS, MODELS
 from bench.processes import BenchError, Core, free_port, running, wait_for, wait_for_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +31,23 @@ providers:
 models:
   - {{name: bench, targets: [{{provider: mock, model: gpt-4.1}}]}}
 """
+
+PASSED = "openai"
+"""What the pass-through is called among the adapters: OpenAI's own format, handed on byte for byte."""
+
+
+def adapters_config() -> str:
+    """Return a config with a model for each kind that the mock upstream can be, each called as its kind."""
+    names = (PASSED, *DIALECTS)
+    providers, models = ["providers:"], ["models:"]
+    for kind in names:
+        path, model = BASE_PATHS.get(kind, "/v1"), MODELS.get(kind, "gpt-4.1")
+        options = ", options: {{region: eu-west-1}}" if kind == "bedrock" else ""
+        address = f'base_url: "http://127.0.0.1:{{port}}{path}"'
+        providers.append(f"  - {{{{name: {kind}, kind: {kind}, {address}, api_key: mock{options}}}}}")
+        models.append(f"  - {{{{name: {kind}, targets: [{{{{provider: {kind}, model: '{model}'}}}}]}}}}")
+    return "\n".join((*providers, *models, ""))
+
 
 LIMITS = """\
 organisations:
@@ -77,6 +95,7 @@ class Plan:
 
     name: str
     source: Path
+    serves: str = CONFIG
     declares: str = ""
     valkey_url: str | None = None
 
@@ -148,7 +167,7 @@ def gateway(subject: Plan, core: Core, folder: Path, upstream_port: int) -> Iter
     own = folder / subject.name.replace("/", "_").replace(" ", "_")
     own.mkdir()
     config, log, port = own / "bench.yaml", own / "gateway.log", free_port()
-    config.write_text(CONFIG.format(port=upstream_port) + subject.declares)
+    config.write_text(subject.serves.format(port=upstream_port) + subject.declares)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AQUEDUCT_")},
         "AQUEDUCT_DATA_DIR": str(own / "state"),

@@ -2,18 +2,22 @@
 
 A POST whose body has `"stream": true` gets CHUNKS server-sent events, the first at once and the others INTERVAL
 seconds apart, then a usage chunk and `[DONE]`; any other gets one fixed answer of 0.9 kB. A request may choose its own
-stream by the members `bench_chunks` and `bench_interval`. The port is printed when it listens.
+stream by the members `bench_chunks` and `bench_interval`. At the paths of other providers it answers as they do
+(`dialects.py`). The port is printed when it listens.
 """
 
 import argparse
 import asyncio
 import json
 import re
+from collections.abc import Coroutine
 from typing import Any, cast
 
 import httptools
 import uvloop
 from typing_extensions import override
+
+from bench.dialects import DIALECTS, Dialect
 
 CHUNK = {
     "id": "chatcmpl-AbC123",
@@ -82,6 +86,7 @@ def choice(delta: dict[str, Any], finish_reason: str | None = None) -> list[dict
 FIRST_BLOCK = block(choice({"role": "assistant", "content": ""}))
 PIECE = block(choice({"content": " hello"}))
 END = block(choice({}, "stop")) + block([], USAGE) + LAST_BLOCK
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Upstream(asyncio.Protocol):
@@ -90,7 +95,7 @@ class Upstream(asyncio.Protocol):
     def __init__(self, chunks: int, interval_seconds: float) -> None:
         self._chunks = chunks
         self._interval_seconds = interval_seconds
-        self._body = b""
+        self._body = self._path = b""
         self._streams: set[asyncio.Task[None]] = set()
 
     @override
@@ -109,7 +114,11 @@ class Upstream(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Forget the request before."""
-        self._body = b""
+        self._body = self._path = b""
+
+    def on_url(self, url: bytes) -> None:
+        """Gather where it goes."""
+        self._path += url
 
     def on_body(self, body: bytes) -> None:
         """Gather the body."""
@@ -117,18 +126,34 @@ class Upstream(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Answer."""
+        path = self._path.partition(b"?")[0].decode()
+        dialect = next((each for each in DIALECTS.values() if path.endswith(each.path)), None)
+        if dialect is not None:
+            self._start(self._tell(dialect))
+            return
         if not IS_STREAM.search(self._body):
             self._transport.write(PLAIN_ANSWER)
             return
         chunks, interval = CHUNKS.search(self._body), INTERVAL.search(self._body)
-        stream = asyncio.get_running_loop().create_task(
+        self._start(
             self._stream(
                 int(chunks[1]) if chunks else self._chunks,
                 float(interval[1]) if interval else self._interval_seconds,
             )
         )
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        stream = asyncio.get_running_loop().create_task(work)
         self._streams.add(stream)
         stream.add_done_callback(self._streams.discard)
+
+    async def _tell(self, dialect: Dialect) -> None:
+        """Stream as another provider does; a request that was translated says nothing of the shape it wants."""
+        self._transport.write(dialect.head + dialect.first + dialect.piece)
+        for _ in range(self._chunks - 1):
+            await asyncio.sleep(self._interval_seconds)
+            self._transport.write(dialect.piece)
+        self._transport.write(dialect.last + LAST_CHUNK)
 
     async def _stream(self, chunks: int, interval_seconds: float) -> None:
         self._transport.write(STREAM_HEAD + FIRST_BLOCK + PIECE)

@@ -15,6 +15,7 @@ CONFIG = """
 providers:
   - {{name: lab, kind: openai, base_url: "{lab}", api_key: {key}, breaker: false}}
   - {{name: spare, kind: openai, base_url: "{spare}", api_key: {key}, breaker: false}}
+  - {{name: loose, kind: vllm, base_url: "{lab}", api_key: {key}, breaker: false}}
   - {{name: nowhere, kind: openai, base_url: "http://127.0.0.1:{closed_port}/v1", breaker: false}}
 models:
   - name: one
@@ -36,6 +37,9 @@ models:
   - name: told
     retries: {{reserve: 100000}}
     targets: [{{provider: lab, model: upstream-one, structured_output: instruction}}]
+  - name: loose
+    retries: {{reserve: 100000}}
+    targets: [{{provider: loose, model: upstream-one}}]
   - name: lost
     retries: {{reserve: 100000}}
     targets: [{{provider: nowhere, model: m}}]

@@ -40,7 +40,7 @@ def test_the_architecture_shows_the_import_rules_that_are_enforced() -> None:
 
 
 def test_the_architecture_is_about_two_pages() -> None:
-    assert len(ARCHITECTURE.read_text().splitlines()) <= 110
+    assert len(ARCHITECTURE.read_text().splitlines()) <= 120
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

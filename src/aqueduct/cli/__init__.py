@@ -24,6 +24,7 @@ from aqueduct.cli import (
     organisation,
     serve,
     service_account,
+    simulate,
     team,
     terms,
     token,
@@ -45,6 +46,7 @@ app.command("check")(models.check)
 app.command("chat")(chat.run)
 app.command("apply")(apply.run)
 app.command("import-litellm")(import_litellm.run)
+app.command("simulate")(simulate.run)
 app.add_typer(models.commands, name="models")
 app.add_typer(token.commands, name="token")
 app.add_typer(organisation.commands, name="organisation")

@@ -68,6 +68,10 @@ class Opener:
         """Whether a stream held to a JSON schema may flow before it has been checked whole."""
         return self._caller.operation(request, target).flows(request, target)
 
+    def holds_calls(self, request: Request, target: Target) -> bool:
+        """Whether a stream with calls of strict functions may flow before they have been checked."""
+        return self._caller.operation(request, target).holds_calls(request, target)
+
     async def _stream(self, request: Request, target: Target, entry: Entry) -> StreamExchange:
         return await self._caller.stream(entry.begin_attempt(target, request), target.stream_timeouts)
 

@@ -15,10 +15,8 @@ from aqueduct.domain.snapshot import WILDCARD, Snapshot
 from aqueduct.errors import InvalidRequest, UpstreamError, UpstreamTimeout
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.attachments.preparing import Attachments, Opens
-from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.exchange import Exchange
 from aqueduct.gateway.mirror import Mirrors
-from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.routing.context_window import may_be_over
 from aqueduct.gateway.routing.hedging import race
 from aqueduct.gateway.routing.steering import Steering
@@ -36,6 +34,13 @@ class PriceBook(Protocol):
         """Return a model's prices; empty if they are not known."""
 
 
+class SchemaOpener(Opens, Protocol):
+    """Asks targets for what satisfies JSON schemas."""
+
+    async def check_schemas(self, request: Request) -> None:
+        """Raise `InvalidJsonSchema` for what is not a schema."""
+
+
 class Extras(NamedTuple):
     """What only some requests need on their way: their images and files made ready, or a copy sent elsewhere."""
 
@@ -48,8 +53,8 @@ class Router:
 
     def __init__(
         self,
-        opener: Opener,
-        checked: CheckedOpener,
+        opener: Opens,
+        checked: SchemaOpener,
         prices: PriceBook,
         emit: Emit,
         traffic: Traffic | None = None,
@@ -76,8 +81,8 @@ class Router:
     async def ask(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Exchange:
         """Open a request that its model's rules have had their say on."""
         opener: Opens = self._opener
-        if request.schema is not None:
-            await self._checked.check_schema(request.schema)
+        if request.is_held:
+            await self._checked.check_schemas(request)
             opener = self._checked
         if self._attachments is not None and request.has_attachments:
             opener = self._attachments.opener(opener, request)

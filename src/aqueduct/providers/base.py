@@ -112,6 +112,9 @@ class Operation(Protocol):
     def flows(self, request: Request, target: Target) -> bool:
         """Whether a stream held to a JSON schema may flow to the client before it has been checked whole."""
 
+    def holds_calls(self, request: Request, target: Target) -> bool:
+        """Whether the target itself holds the calls of all strict functions to their schemas: a stream may flow."""
+
 
 Adapter = dict[str, Operation]
 """The operations that a kind of provider has, by name."""

@@ -34,12 +34,26 @@ def read_functions(request: ChatRequest) -> FunctionChoices:
     functions = given_functions(request)
     if not functions:
         return FunctionChoices([])
-    mode, names = _choice(request)
+    mode, names = read_choice(request)
     if names is None:
         return FunctionChoices(functions, mode)
     if not names or not names <= {function.name for function in functions}:
         raise InvalidRequest("'tool_choice' names a function that is not among the tools.", param="tool_choice")
     return FunctionChoices([function for function in functions if function.name in names], mode)
+
+
+def read_choice(request: ChatRequest) -> tuple[str, set[str] | None]:
+    """Return the mode of `tool_choice` (`auto`, `none`, `required`), and the names that it is among (None: all)."""
+    choice = request.parameters.tool_choice
+    if choice is None:
+        return "auto", None
+    if isinstance(choice, str) and choice in _MODES:
+        return choice, None
+    if isinstance(choice, FunctionChoice):
+        return "required", {choice.function.name}
+    if isinstance(choice, AllowedToolsChoice) and choice.allowed_tools.mode in ("auto", "required"):
+        return choice.allowed_tools.mode, {_allowed_name(tool) for tool in choice.allowed_tools.tools}
+    raise InvalidRequest("This model does not know this choice of tools.", param="tool_choice")
 
 
 def parameters_of(function: Function) -> dict[str, Any]:
@@ -63,20 +77,6 @@ def object_text(arguments: str) -> str:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return msgspec.json.encode({"arguments": arguments}).decode() if arguments.strip() else "{}"
     return arguments
-
-
-def _choice(request: ChatRequest) -> tuple[str, set[str] | None]:
-    """Return the mode, and the names that the choice is among (None: all)."""
-    choice = request.parameters.tool_choice
-    if choice is None:
-        return "auto", None
-    if isinstance(choice, str) and choice in _MODES:
-        return choice, None
-    if isinstance(choice, FunctionChoice):
-        return "required", {choice.function.name}
-    if isinstance(choice, AllowedToolsChoice) and choice.allowed_tools.mode in ("auto", "required"):
-        return choice.allowed_tools.mode, {_allowed_name(tool) for tool in choice.allowed_tools.tools}
-    raise InvalidRequest("This model does not know this choice of tools.", param="tool_choice")
 
 
 def _allowed_name(tool: Mapping[str, msgspec.Raw]) -> str:

@@ -109,6 +109,18 @@ class LocalOperation:
         grammar = _grammar(request, read_tool_use(request), output_limit(request, default))
         return grammar is None or grammar.is_exact
 
+    def holds_calls(self, request: Request, target: Target) -> bool:
+        """What an exact grammar holds; a model's own way with tools does not, where it is free to call or not."""
+        use = read_tool_use(request)
+        is_embedded = target.model_path is None
+        if not use.functions:
+            return True
+        is_own_way = not is_embedded and not use.is_required and request.schema is None
+        if is_own_way or "stop" in given_fields(request):
+            return False
+        grammar = _grammar(request, use, output_limit(request, _EMBEDDED_LIMIT if is_embedded else _LIMIT))
+        return grammar is not None and grammar.is_exact
+
 
 def _chat_fields(request: Request, *, is_embedded: bool, limit: int) -> dict[str, Any]:
     """Return messages, grammar and tools; a model's own way with tools serves where it is free to call or not."""

@@ -161,6 +161,10 @@ class OpenAIOperation:
         """A target that holds the answer to the schema itself may stream it."""
         return target.structured_output is StructuredOutput.NATIVE
 
+    def holds_calls(self, request: Request, target: Target) -> bool:
+        """OpenAI does, as a rule: of several calls in one turn it says that they may not match."""
+        return True
+
 
 def read_body(body: bytes) -> _Body:
     """Decode a plain answer and insist that it is one."""

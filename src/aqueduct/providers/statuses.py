@@ -42,6 +42,12 @@ def failure_of(status: int, message: str, retry_after_seconds: float | None) -> 
     return BY_STATUS.get(status, otherwise)(message, status=status, retry_after_seconds=retry_after_seconds)
 
 
+def overflow_of(status: int, text: str) -> UpstreamRejected:
+    """Return a refusal of a request that is longer than the context: a 400 to the client, as OpenAI has it."""
+    rejection = InvalidRequest(clean_message(text), param="messages", code="context_length_exceeded")
+    return UpstreamRejected(rejection, status=status)
+
+
 def rejection_of(status: int, text: str, *, param: str | None = None, code: str | None = None) -> UpstreamRejected:
     """Return a refusal of the request itself, in the upstream's own words as far as a client may read them.
 

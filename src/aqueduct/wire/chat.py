@@ -10,12 +10,14 @@ from aqueduct.errors import InvalidJsonSchema, InvalidRequest
 from aqueduct.wire.generation import INTEGERS, MAX_COUNT, Parameters, ParsedRequest, check_stream_options
 from aqueduct.wire.json_object import read_object
 from aqueduct.wire.messages import CALL_TYPES, PART_TYPES, ROLES, Content, Message, has_attachment, message_texts
+from aqueduct.wire.request import StrictFunction
 from aqueduct.wire.tools import (
     CHOICE_TYPES,
     INPUT_FORMAT_TYPES,
     TOOL_TYPES,
     Function,
     FunctionName,
+    FunctionTool,
     JsonObject,
     Tool,
     ToolChoice,
@@ -200,6 +202,7 @@ class ChatRequest(ParsedRequest[ChatParameters]):
     def __init__(self, fields: dict[str, Raw], parameters: ChatParameters, schema: AnswerSchema) -> None:
         super().__init__(fields, parameters)
         self.schema = schema
+        self.is_held = schema is not None or (parameters.tools is not None and any(map(_is_strict, parameters.tools)))
 
     @property
     def choices(self) -> int:
@@ -224,6 +227,21 @@ class ChatRequest(ParsedRequest[ChatParameters]):
     def end_user(self) -> str | None:
         """The client's own name for the person behind the request."""
         return self.parameters.user or self.parameters.safety_identifier
+
+    @override
+    def strict_functions(self) -> dict[str, StrictFunction]:
+        """Return the functions that are `strict` and have parameters, by name.
+
+        Raises `InvalidJsonSchema` for parameters that are too large or hold what no number type can.
+        """
+        strict: dict[str, StrictFunction] = {}
+        for index, tool in enumerate(self.parameters.tools or ()):
+            if isinstance(tool, FunctionTool) and _is_strict(tool):
+                path = f"tools[{index}].function.parameters"
+                schema = _read_schema(tool.function.parameters, path)
+                if schema is not None:
+                    strict[tool.function.name] = StrictFunction(schema, path)
+        return strict
 
     def with_fields(self, **changes: Any) -> Self:
         """Return the same request with top-level members replaced (None removes one)."""
@@ -277,13 +295,22 @@ def read_schema(format_: ResponseFormat | None) -> AnswerSchema:
         return {"type": "object"}
     if not isinstance(format_, JsonSchemaResponse):
         return None
-    raw = format_.json_schema.schema
+    schema = _read_schema(format_.json_schema.schema, "response_format")
+    return True if schema is None else schema
+
+
+def _read_schema(raw: JsonObject | UnsetType, path: str) -> dict[str, Any] | None:
     if raw is UNSET:
-        return True
+        return None
     if len(raw) > MAX_SCHEMA_BYTES:
-        raise InvalidJsonSchema(f"The JSON schema in 'response_format' is larger than {MAX_SCHEMA_BYTES} bytes.")
+        raise InvalidJsonSchema(f"The JSON schema in '{path}' is larger than {MAX_SCHEMA_BYTES} bytes.", param=path)
     try:
         schema: dict[str, Any] | None = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
-        raise InvalidJsonSchema("The JSON schema in 'response_format' holds a number that is out of range.") from None
-    return True if schema is None else schema
+        message = f"The JSON schema in '{path}' holds a number that is out of range."
+        raise InvalidJsonSchema(message, param=path) from None
+    return schema
+
+
+def _is_strict(tool: Tool) -> bool:
+    return isinstance(tool, FunctionTool) and tool.function.strict is True and tool.function.parameters is not UNSET

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from aqueduct.errors import InvalidRequest
+from aqueduct.wire.request import StrictFunction
 from aqueduct.wire.validation import Validator
 
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
@@ -54,6 +55,8 @@ class ParsedRequest(Generic[P]):
 
     operation: str
     validator: Validator[P]
+    is_held = False
+    """Whether its answer is held to JSON schemas: as a whole, or the calls of its functions."""
 
     @property
     def has_attachments(self) -> bool:
@@ -87,6 +90,10 @@ class ParsedRequest(Generic[P]):
         """Whether the client asked for usage in the stream."""
         options = self.parameters.stream_options
         return options is not None and options.include_usage is True
+
+    def strict_functions(self) -> dict[str, StrictFunction]:
+        """Return the functions whose calls must satisfy a JSON schema: none."""
+        return {}
 
     def _changed(self, changes: dict[str, Any]) -> tuple[dict[str, Raw], P]:
         """Return fields and parameters with members replaced (None removes one, `msgspec.Raw` goes in as it is).

@@ -1,8 +1,15 @@
 """What every parsed request has in common, whatever its operation."""
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
+
+
+class StrictFunction(NamedTuple):
+    """The JSON schema of a function's arguments, and where in the request it is."""
+
+    schema: dict[str, Any]
+    path: str
 
 
 class Request(Protocol):
@@ -17,6 +24,8 @@ class Request(Protocol):
     """Our request id, a UUIDv7: what an answer is named after where its upstream names none."""
     received_at: int
     """When it came, in seconds since the epoch."""
+    is_held: bool
+    """Whether its answer is held to JSON schemas: as a whole, or the calls of its functions."""
 
     @property
     def model(self) -> str:
@@ -49,6 +58,9 @@ class Request(Protocol):
     @property
     def schema(self) -> dict[str, Any] | bool | None:
         """The JSON schema the answer must satisfy, or None."""
+
+    def strict_functions(self) -> dict[str, StrictFunction]:
+        """Return the functions whose calls must satisfy a JSON schema, by name."""
 
     def received(self, request_id: str, at: float) -> "Request":
         """Say which request it is, and when it came; return it."""

@@ -273,6 +273,14 @@ def test_a_model_that_cannot_be_forced_is_not() -> None:
     assert sent("claude-opus-5-5", tools=TOOLS, tool_choice="none")["tool_choice"] == {"type": "none"}
 
 
+EXACT = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+
+
 def test_strict_tools_are_held_to_the_schema_where_they_can_be() -> None:
     parameters = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}, "required": ["n"]}
     tool = {"type": "function", "function": {"name": "f", "strict": True, "parameters": parameters}}
@@ -282,8 +290,13 @@ def test_strict_tools_are_held_to_the_schema_where_they_can_be() -> None:
     assert dropped(tools=[tool]) == ()
     free = {"type": "function", "function": {"name": "g", "strict": True, "parameters": {"type": "object"}}}
     assert "strict" not in sent(tools=[free])["tools"][0]
-    assert dropped(tools=[tool, free]) == ("tools[1].function.strict",)
-    assert dropped("claude-opus-4-1", tools=[tool]) == ("tools[0].function.strict",)
+    assert dropped(tools=[tool, free]) == ()  # the gateway keeps the promise
+    exact = {"type": "function", "function": {"name": "f", "strict": True, "parameters": EXACT}}
+    assert CHAT.holds_calls(asked(tools=[exact]), target())
+    assert not CHAT.holds_calls(asked(tools=[exact], stop="x"), target())
+    assert not CHAT.holds_calls(asked(tools=[exact]), target("claude-opus-4-1"))
+    assert not CHAT.holds_calls(asked(tools=[tool]), target())  # a number's bounds are said in words only
+    assert not CHAT.holds_calls(asked(tools=[exact, free]), target())
 
 
 def test_cache_breakpoints_of_either_kind() -> None:

@@ -177,12 +177,14 @@ def test_tools_and_the_choice_among_them() -> None:
     assert refused(tools=[WEATHER], parallel_tool_calls=False) == "parallel_tool_calls"
 
 
-def test_strict_holds_for_all_functions_or_is_named_as_left_out() -> None:
+def test_cohere_holds_the_calls_of_all_functions_or_of_none() -> None:
     strict = {"type": "function", "function": {**WEATHER["function"], "strict": True}}
     assert sent(tools=[strict])["strict_tools"] is True
     assert dropped(tools=[strict]) == set()
     assert "strict_tools" not in sent(tools=[strict, WEATHER])
-    assert dropped(tools=[WEATHER, strict]) == {"tools[1].function.strict"}
+    assert dropped(tools=[WEATHER, strict]) == set()  # the gateway keeps the promise
+    assert CHAT.holds_calls(chat(tools=[strict]), target())
+    assert not CHAT.holds_calls(chat(tools=[strict, WEATHER]), target())
 
 
 def test_a_schema_is_held_natively_where_the_dialect_has_it() -> None:

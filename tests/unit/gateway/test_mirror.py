@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
 import pytest
-from tests.unit.gateway.routing.simulation import World, chat, model, run, target
+from tests.unit.gateway.routing.simulation import World, chat, model, target
 
 from aqueduct.domain.capture import Recorded
 from aqueduct.domain.principal import Principal
@@ -18,6 +18,8 @@ from aqueduct.gateway.call import Call
 from aqueduct.gateway.mirror import Mirrors
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.routing.policy import Symptom
+from aqueduct.simulation.opener import SimulatedOpener
+from aqueduct.simulation.virtual_time import run
 
 
 class Notebook:
@@ -58,7 +60,7 @@ class Scene:
     def __init__(self, mirror: Mirror) -> None:
         self.notebook = Notebook()
         self.world = World([model(target("a"), mirror=mirror), model(target("s"), name="shadow")])
-        opener = cast("Opener", World._Opener(self.world))
+        opener = cast("Opener", SimulatedOpener(self.world))
         self.mirrors = Mirrors(opener, None, self.notebook, NoRecorder(), self.world.traffic)
 
     def send(self) -> None:
@@ -148,7 +150,10 @@ def test_a_shadow_that_is_out_of_use_is_left_alone() -> None:
 
 def test_a_bug_ends_one_copy_and_nothing_else() -> None:
     async def act(scene: Scene) -> None:
-        scene.world.behaviours["s/x"] = lambda _: LookupError("a bug")
+        def stumble(_: float) -> float:
+            raise LookupError("a bug")
+
+        scene.world.behaviours["s/x"] = stumble
         scene.send()
         await asyncio.sleep(1)
         scene.world.behaviours.clear()

@@ -11,21 +11,17 @@ import msgspec
 
 from aqueduct.domain.http import Headers
 from aqueduct.errors import (
-    InvalidRequest,
-    RequestError,
-    RequestTooLarge,
     UpstreamError,
     UpstreamInvalidResponse,
     UpstreamModelMissing,
     UpstreamNoCredit,
     UpstreamOverloaded,
     UpstreamRateLimited,
-    UpstreamRejected,
     UpstreamServerError,
     UpstreamUnauthorized,
 )
 from aqueduct.providers.openai_errors import retry_after_seconds
-from aqueduct.wire.cleaning import clean_message
+from aqueduct.providers.statuses import REJECTION_STATUSES, overflow_of, rejection_of
 
 _CONTEXT_OVERFLOW = re.compile(r"prompt is too long\b|input length and `max_tokens` exceed context limit\b")
 _NO_CREDIT = re.compile(r"Your credit balance is too low\b|You have reached your specified (?:API )?usage limits\b")
@@ -55,7 +51,6 @@ _BY_STATUS: dict[int, Callable[..., UpstreamError]] = {
     503: UpstreamOverloaded,
     529: UpstreamOverloaded,
 }
-_REJECTION_STATUSES = frozenset({400, 413, 422})
 
 
 class ErrorObject(msgspec.Struct, frozen=True):
@@ -91,19 +86,8 @@ def _classify(status: int, error: ErrorObject, retry_after: float | None) -> Ups
         return UpstreamNoCredit(message, status=status)
     if error.type == "overloaded_error":
         return UpstreamOverloaded(message, status=status, retry_after_seconds=retry_after)
-    if status in _REJECTION_STATUSES:
-        return UpstreamRejected(_rejection(status, error.message), status=status)
+    if status in REJECTION_STATUSES:
+        is_overflow = _CONTEXT_OVERFLOW.match(error.message) is not None
+        return overflow_of(status, error.message) if is_overflow else rejection_of(status, error.message)
     otherwise = UpstreamServerError if status >= 500 else UpstreamInvalidResponse
     return _BY_STATUS.get(status, otherwise)(message, status=status, retry_after_seconds=retry_after)
-
-
-def _rejection(status: int, text: str) -> RequestError:
-    """Return what the client may read of a refusal of the request itself."""
-    message = clean_message(text or "The model's provider refused the request.")
-    if _CONTEXT_OVERFLOW.match(text):
-        return InvalidRequest(message, param="messages", code="context_length_exceeded")
-    if status == 413:
-        return RequestTooLarge(message)
-    rejection = InvalidRequest(message)
-    rejection.status = status
-    return rejection

@@ -15,9 +15,9 @@ from aqueduct.providers.anthropic.messages import Conversation, lost_members
 from aqueduct.providers.anthropic.models import Family, family_of
 from aqueduct.providers.anthropic.options import asks_to_think, read_options
 from aqueduct.providers.anthropic.parts import FILE_TYPES
-from aqueduct.providers.anthropic.schema import adapt
+from aqueduct.providers.anthropic.schema import adapt, holds_strictly
 from aqueduct.providers.anthropic.stream import AnthropicStreamReader
-from aqueduct.providers.anthropic.tools import has_tools, loosened_tools, tool_fields
+from aqueduct.providers.anthropic.tools import has_tools, tool_fields
 from aqueduct.providers.authentication import anthropic_headers
 from aqueduct.providers.base import EVENT_STREAM, Answer, StreamReader
 from aqueduct.providers.chat_target import carried_chat, upstream_model
@@ -95,7 +95,6 @@ class AnthropicChat:
             *POLICY.dropped(request, target),
             *options.dropped,
             *lost_members(carried),
-            *loosened_tools(carried, family),
         )
 
     def calls(self, request: Request) -> Sequence[Request]:
@@ -124,6 +123,11 @@ class AnthropicChat:
         adapted = adapt(request.schema)
         is_exact = adapted is not None and adapted.is_exact and "stop" not in given_fields(request)
         return is_exact and self.way(request, target) is StructuredOutput.NATIVE
+
+    def holds_calls(self, request: Request, target: Target) -> bool:
+        """Where the model can be held exactly to the schemas of all strict functions, none cut by a stop sequence."""
+        has_schemas = _family(request, target).has_schemas and "stop" not in given_fields(request)
+        return holds_strictly(request.strict_functions(), has_schemas=has_schemas)
 
 
 def _family(request: Request, target: Target) -> Family:

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from aqueduct.wire.request import StrictFunction
+
 Schema = dict[str, Any]
 
 _FORMATS = frozenset(
@@ -46,6 +48,12 @@ def adapt(schema: Any) -> Adapted | None:
     except _Inexpressible:
         return None
     return Adapted(adapted, writer.is_exact)
+
+
+def holds_strictly(functions: Mapping[str, StrictFunction], *, has_schemas: bool) -> bool:
+    """Whether a model is held exactly to the schemas of all these functions; `has_schemas`: it can be held to any."""
+    adapted = [adapt({"type": "object", **function.schema}) for function in functions.values()]
+    return has_schemas and all(each is not None and each.is_exact for each in adapted)
 
 
 class _Writer:

@@ -3,19 +3,16 @@
 Source: Anthropic's API reference, `ToolParam` and `ToolChoiceParam`.
 """
 
-from collections.abc import Mapping
 from typing import Any
-
-import msgspec
 
 from aqueduct.errors import InvalidRequest
 from aqueduct.providers.anthropic.extras import tool_cache_controls
 from aqueduct.providers.anthropic.models import Family
 from aqueduct.providers.anthropic.schema import adapt
+from aqueduct.providers.functions import parameters_of, read_choice
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.tools import AllowedToolsChoice, Function, FunctionChoice, FunctionTool
 
-_NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 
 
@@ -30,15 +27,6 @@ def forces_call(request: ChatRequest) -> bool:
     if isinstance(choice, AllowedToolsChoice):
         return choice.allowed_tools.mode == "required"
     return has_tools(request) and (choice == "required" or isinstance(choice, FunctionChoice))
-
-
-def loosened_tools(request: ChatRequest, family: Family) -> list[str]:
-    """Return the paths of `strict` where the model cannot be held to a function's schema."""
-    return [
-        f"tools[{index}].function.strict"
-        for index, tool in enumerate(request.parameters.tools or ())
-        if isinstance(tool, FunctionTool) and tool.function.strict and _strict_schema(tool.function, family) is None
-    ]
 
 
 def tool_fields(request: ChatRequest, family: Family) -> dict[str, Any]:
@@ -71,26 +59,9 @@ def tool_fields(request: ChatRequest, family: Family) -> dict[str, Any]:
 
 def chosen(request: ChatRequest) -> tuple[str, set[str] | None]:
     """Return the type of the choice and the names that it is among, None for all."""
-    choice = request.parameters.tool_choice
-    if choice is None:
-        return "auto", None
-    if isinstance(choice, str) and choice in _CHOICES:
-        return _CHOICES[choice], None
-    if isinstance(choice, FunctionChoice):
-        return "tool", {choice.function.name}
-    if isinstance(choice, AllowedToolsChoice) and choice.allowed_tools.mode in ("auto", "required"):
-        return _CHOICES[choice.allowed_tools.mode], {_allowed_name(tool) for tool in choice.allowed_tools.tools}
-    raise InvalidRequest("This model does not know this choice of tools.", param="tool_choice")
-
-
-def _allowed_name(tool: Mapping[str, msgspec.Raw]) -> str:
-    try:
-        function = msgspec.json.decode(tool.get("function", msgspec.Raw(b"null")))
-        if bytes(tool.get("type", b"")) == b'"function"' and isinstance(function["name"], str):
-            return function["name"]
-    except (msgspec.DecodeError, TypeError, KeyError):
-        pass
-    raise InvalidRequest("Allowed tools must be functions with a name.", param="tool_choice.allowed_tools.tools")
+    mode, names = read_choice(request)
+    is_of_one = isinstance(request.parameters.tool_choice, FunctionChoice)
+    return "tool" if is_of_one else _CHOICES[mode], names
 
 
 def _tool(function: Function, family: Family) -> dict[str, Any]:
@@ -100,20 +71,6 @@ def _tool(function: Function, family: Family) -> dict[str, Any]:
     if function.strict and (schema := _strict_schema(function, family)) is not None:
         tool |= {"input_schema": schema, "strict": True}
     return tool
-
-
-def parameters_of(function: Function) -> dict[str, Any]:
-    """Return a function's JSON schema, which names its type."""
-    raw = function.parameters
-    if isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null":
-        return dict(_NO_PARAMETERS)
-    try:
-        schema: dict[str, Any] = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        raise InvalidRequest(
-            f"The parameters of '{function.name}' hold a number out of range.", param="tools"
-        ) from None
-    return schema if "type" in schema else {"type": "object", **schema}
 
 
 def _strict_schema(function: Function, family: Family) -> dict[str, Any] | None:

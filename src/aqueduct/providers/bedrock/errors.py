@@ -12,20 +12,16 @@ import msgspec
 
 from aqueduct.domain.http import Headers
 from aqueduct.errors import (
-    InvalidRequest,
-    RequestError,
-    RequestTooLarge,
     UpstreamError,
     UpstreamInvalidResponse,
     UpstreamModelMissing,
     UpstreamOverloaded,
     UpstreamRateLimited,
-    UpstreamRejected,
     UpstreamServerError,
     UpstreamUnauthorized,
 )
 from aqueduct.providers.openai_errors import retry_after_seconds
-from aqueduct.wire.cleaning import clean_message
+from aqueduct.providers.statuses import REJECTION_STATUSES, overflow_of, rejection_of
 from aqueduct.wire.event_stream import EventStreamMessage
 
 _FROM_THE_MODEL = r"(?:The model returned the following errors: )?"
@@ -68,7 +64,6 @@ _BY_STATUS: dict[int, Callable[..., UpstreamError]] = {
     429: UpstreamRateLimited,
     503: UpstreamOverloaded,
 }
-_REJECTION_STATUSES = frozenset({400, 413, 422})
 
 
 class _Body(msgspec.Struct):
@@ -117,20 +112,9 @@ def _classify(status: int, name: str, text: str, headers: Headers) -> UpstreamEr
         return _BY_NAME[name](message, status=status, retry_after_seconds=retry_after_seconds(headers))
     if status == 400 and _NO_SUCH_MODEL.match(text):
         return UpstreamModelMissing(message, status=status)
-    if status in _REJECTION_STATUSES:
-        return UpstreamRejected(_rejection(status, text), status=status)
+    if status in REJECTION_STATUSES:
+        is_overflow = _CONTEXT_OVERFLOW.match(text) is not None
+        return overflow_of(status, text) if is_overflow else rejection_of(status, text)
     otherwise = UpstreamServerError if status >= 500 else UpstreamInvalidResponse
     kind = _BY_STATUS.get(status, otherwise)
     return kind(message, status=status, retry_after_seconds=retry_after_seconds(headers))
-
-
-def _rejection(status: int, text: str) -> RequestError:
-    """Return what the client may read of a refusal of the request itself."""
-    message = clean_message(text or "The model's provider refused the request.")
-    if _CONTEXT_OVERFLOW.match(text):
-        return InvalidRequest(message, param="messages", code="context_length_exceeded")
-    if status == 413:
-        return RequestTooLarge(message)
-    rejection = InvalidRequest(message)
-    rejection.status = status
-    return rejection

@@ -8,7 +8,7 @@ from aqueduct.domain.http import Headers, UpstreamRequest
 from aqueduct.domain.model import StructuredOutput, Target
 from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError
 from aqueduct.providers.anthropic.options import asks_to_think
-from aqueduct.providers.anthropic.schema import adapt
+from aqueduct.providers.anthropic.schema import adapt, holds_strictly
 from aqueduct.providers.anthropic.tools import has_tools
 from aqueduct.providers.authentication import bearer_headers
 from aqueduct.providers.base import Answer, StreamReader
@@ -96,3 +96,8 @@ class BedrockChat:
         adapted = adapt(request.schema)
         is_exact = adapted is not None and adapted.is_exact and "stop" not in given_fields(request)
         return is_exact and self.way(request, target) is StructuredOutput.NATIVE
+
+    def holds_calls(self, request: Request, target: Target) -> bool:
+        """Where the model can be held exactly to the schemas of all strict functions, none cut by a stop sequence."""
+        has_schemas = family_of(upstream_model(request, target)).has_schemas and "stop" not in given_fields(request)
+        return holds_strictly(request.strict_functions(), has_schemas=has_schemas)

@@ -9,24 +9,18 @@ from typing import Any
 from aqueduct.errors import InvalidRequest
 from aqueduct.providers.anthropic.extras import tool_cache_controls
 from aqueduct.providers.anthropic.schema import adapt
-from aqueduct.providers.anthropic.tools import chosen, parameters_of
+from aqueduct.providers.anthropic.tools import chosen
 from aqueduct.providers.bedrock.messages import cache_point
 from aqueduct.providers.bedrock.models import Family
+from aqueduct.providers.functions import parameters_of
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.tools import Function, FunctionTool
 
 
 def lost_tool_members(request: ChatRequest, family: Family) -> list[str]:
-    """Return the paths of `strict` that cannot be held to, and of cache breakpoints that have no place."""
-    tools = request.parameters.tools or ()
-    lost = [
-        f"tools[{index}].function.strict"
-        for index, tool in enumerate(tools)
-        if isinstance(tool, FunctionTool) and tool.function.strict and _strict_schema(tool.function, family) is None
-    ]
-    if tools and "tools" not in family.caches and any(tool_cache_controls(request) or ()):
-        lost.append("tools.cache_control")
-    return lost
+    """Return the path of cache breakpoints that have no place."""
+    has_breakpoints = bool(request.parameters.tools) and any(tool_cache_controls(request) or ())
+    return ["tools.cache_control"] if has_breakpoints and "tools" not in family.caches else []
 
 
 def tool_config(request: ChatRequest, family: Family, *, has_calls: bool) -> dict[str, Any] | None:

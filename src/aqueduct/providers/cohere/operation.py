@@ -21,7 +21,7 @@ from aqueduct.providers.cohere.messages import lost_members, read_messages
 from aqueduct.providers.cohere.options import OWN_FIELDS, RANGES, may_think, read_options
 from aqueduct.providers.cohere.schema import adapt
 from aqueduct.providers.cohere.stream import CohereStreamReader
-from aqueduct.providers.cohere.tools import loosened_tools, tool_fields
+from aqueduct.providers.cohere.tools import holds_calls, tool_fields
 from aqueduct.providers.field_policy import FieldPolicy, always, given_fields
 from aqueduct.providers.openai import CONTENT_HEADERS
 from aqueduct.wire.chat import ChatRequest
@@ -92,7 +92,6 @@ class CohereChat:
             *POLICY.dropped(request, target),
             *options.dropped,
             *lost_members(carried),
-            *loosened_tools(carried),
         )
 
     def calls(self, request: Request) -> Sequence[Request]:
@@ -117,6 +116,10 @@ class CohereChat:
         adapted = adapt(request.schema)
         is_exact = request.schema == _ANY_OBJECT or (adapted is not None and adapted.is_exact)
         return is_exact and "stop" not in given_fields(request) and self.way(request, target) is StructuredOutput.NATIVE
+
+    def holds_calls(self, request: Request, target: Target) -> bool:
+        """All functions or none: where all are strict, and each requires an argument."""
+        return isinstance(request, ChatRequest) and holds_calls(request)
 
 
 def _has_company(request: ChatRequest) -> bool:

@@ -6,7 +6,7 @@ that one alone and requiring a call.
 
 from typing import Any
 
-from aqueduct.providers.functions import given_functions, parameters_of, read_functions
+from aqueduct.providers.functions import parameters_of, read_functions
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.tools import Function
 
@@ -26,12 +26,9 @@ def tool_fields(request: ChatRequest) -> dict[str, Any]:
     return fields
 
 
-def loosened_tools(request: ChatRequest) -> list[str]:
-    """Return the paths of `strict` where it does not hold: Cohere holds to their schemas all functions, or none."""
-    if _are_strict(read_functions(request).functions):
-        return []
-    functions = given_functions(request)
-    return [f"tools[{index}].function.strict" for index, function in enumerate(functions) if function.strict]
+def holds_calls(request: ChatRequest) -> bool:
+    """Whether calls are held to their schemas: Cohere holds all functions, or none."""
+    return _are_strict(read_functions(request).functions)
 
 
 def _are_strict(functions: list[Function]) -> bool:

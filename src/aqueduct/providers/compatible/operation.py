@@ -72,5 +72,9 @@ class CompatibleOperation(OpenAIOperation):
     def calls(self, request: Request) -> Sequence[Request]:
         return (request,) if self._quirks.has_choices else one_call_a_choice(request)
 
+    @override
+    def holds_calls(self, request: Request, target: Target) -> bool:
+        return self._quirks.holds_calls
+
     def _path_at(self, provider: Provider, model: str) -> str:
         return provider.base_path + self._path

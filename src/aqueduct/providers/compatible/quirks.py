@@ -54,7 +54,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     `dropped` ones are left out and named. `values` are spelled otherwise, by field; so are `roles`. `message_members`
     have another name in messages, or (None) are left out. A service without `has_choices` gets a call for each choice,
     one without `has_stream_options` reports usage unasked. A JSON schema goes in `schema_member` of `json_object` where
-    the service has no `json_schema`; one without `has_json_object` gets a schema of any object.
+    the service has no `json_schema`; one without `has_json_object` gets a schema of any object. With `holds_calls`
+    it is known to hold the calls of strict functions to their schemas.
 
     Answers. `usage` and `reasoning` say where to look; with `counts_reasoning_apart` the completion's tokens do not
     include those of the reasoning. `errors` are read before the status is.
@@ -69,6 +70,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     has_choices: bool = True
     has_stream_options: bool = True
     has_json_object: bool = True
+    holds_calls: bool = False
     schema_member: str | None = None
     usage: UsageReport = UsageReport.APART
     counts_reasoning_apart: bool = False

@@ -34,7 +34,7 @@ _UNKNOWN = _CACHE_HINTS | {"metadata", "prediction", "safety_identifier", "servi
 _LOST_MEMBERS: dict[str, str | None] = dict.fromkeys(("annotations", "audio", "reasoning_details", "refusal"))
 
 QUIRKS: dict[str, Quirks] = {
-    "azure": Quirks(),
+    "azure": Quirks(holds_calls=True),
     "vllm": Quirks(
         refused=_OPENAI_ONLY,
         dropped=_UNKNOWN,

@@ -24,6 +24,7 @@ from aqueduct.providers.gemini.families import family_of
 from aqueduct.providers.gemini.media import FILE_TYPES
 from aqueduct.providers.gemini.request import answer_format, build_body, carried_fields, dropped_fields
 from aqueduct.providers.gemini.stream import GeminiStreamReader
+from aqueduct.providers.gemini.tools import are_held
 from aqueduct.providers.gemini.usage import read_units
 from aqueduct.providers.gemini.wire import read_response
 from aqueduct.providers.openai import CONTENT_HEADERS
@@ -111,6 +112,10 @@ class GeminiOperation:
         if target.structured_output is not StructuredOutput.NATIVE:
             return False
         return answer_format(carried_fields(request, target), family_of(upstream_model(request, target))).is_exact
+
+    def holds_calls(self, request: Request, target: Target) -> bool:
+        """Where calls are held to what was declared, and that says all that the schemas do."""
+        return are_held(carried_fields(request, target), family_of(upstream_model(request, target)))
 
 
 class VertexOperation(GeminiOperation):

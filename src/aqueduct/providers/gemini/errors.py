@@ -11,19 +11,15 @@ import msgspec
 
 from aqueduct.domain.http import Headers
 from aqueduct.errors import (
-    InvalidRequest,
-    RequestError,
-    RequestTooLarge,
     UpstreamError,
     UpstreamInvalidResponse,
     UpstreamNoCredit,
-    UpstreamRejected,
     UpstreamServerError,
     UpstreamUnauthorized,
 )
 from aqueduct.providers.openai_errors import retry_after_seconds
-from aqueduct.providers.statuses import BY_STATUS
-from aqueduct.wire.cleaning import clean_message, clean_name
+from aqueduct.providers.statuses import BY_STATUS, REJECTION_STATUSES, overflow_of, rejection_of
+from aqueduct.wire.cleaning import clean_name
 
 _CONTEXT_OVERFLOW = re.compile(
     r"(?:Unable to submit request because )?the input token count "
@@ -114,21 +110,10 @@ def _classify(status: int | None, error: _Status, retry_after: float | None) -> 
         return UpstreamNoCredit(message, status=status)
     if error.reason in _UNAUTHORIZED_REASONS or (status == 400 and error.status == "FAILED_PRECONDITION"):
         return UpstreamUnauthorized(message, status=status)
-    if status in (400, 413, 422):
-        return UpstreamRejected(_rejection(status, error), status=status)
+    if status in REJECTION_STATUSES:
+        if _CONTEXT_OVERFLOW.match(error.message):
+            return overflow_of(status, error.message)
+        return rejection_of(status, error.message, code=clean_name(error.status.lower()) or None)
     kind = UpstreamServerError if status is None or status >= 500 or status == 499 else UpstreamInvalidResponse
     classify = BY_STATUS.get(status or 0, kind)
     return classify(message, status=status, retry_after_seconds=retry_after if delay is None else delay)
-
-
-def _rejection(status: int, error: _Status) -> RequestError:
-    """Return what the client may read of a refusal of the request itself."""
-    message = clean_message(error.message or "The model's provider refused the request.")
-    if _CONTEXT_OVERFLOW.match(error.message):
-        return InvalidRequest(message, param="messages", code="context_length_exceeded")
-    code = clean_name(error.status.lower()) or None
-    if status == 413:
-        return RequestTooLarge(message, code=code)
-    rejection = InvalidRequest(message, code=code)
-    rejection.status = status
-    return rejection

@@ -36,6 +36,18 @@ def read_tools(fields: Fields, family: Family) -> dict[str, Any]:
     }
 
 
+def are_held(fields: Fields, family: Family) -> bool:
+    """Whether the calls of all strict functions are held to their schemas: only where all are, and can be."""
+    functions = [tool.get("function") or {} for tool in _decoded(fields, "tools") or ()]
+    return family.has_json_schema and all(function.get("strict") and _is_exact(function) for function in functions)
+
+
+def _is_exact(function: dict[str, Any]) -> bool:
+    parameters = function.get("parameters")
+    translated = translate({"type": "object", **parameters}, has_json_schema=True) if parameters else None
+    return not parameters or (translated is not None and translated.is_exact)
+
+
 def _decoded(fields: Fields, name: str) -> Any:
     return msgspec.json.decode(fields[name]) if name in fields else None
 

@@ -29,7 +29,7 @@ from aqueduct.providers.ollama.options import (
     read_thinking,
 )
 from aqueduct.providers.ollama.stream import OllamaStreamReader
-from aqueduct.providers.ollama.tools import loosened_tools, read_tools
+from aqueduct.providers.ollama.tools import read_tools
 from aqueduct.providers.openai import CONTENT_HEADERS
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
@@ -107,7 +107,7 @@ class OllamaChat:
     def dropped(self, request: Request, target: Target) -> tuple[str, ...]:
         """Return what is left out: by policy, or because Ollama has no place for it."""
         carried = carried_chat(request, target)
-        return (*POLICY.dropped(request, target), *lost_members(carried), *loosened_tools(carried))
+        return (*POLICY.dropped(request, target), *lost_members(carried))
 
     def calls(self, request: Request) -> Sequence[Request]:
         """One call a choice."""
@@ -129,6 +129,10 @@ class OllamaChat:
             return True
         is_exact = is_plain(request.schema) and "stop" not in given_fields(request)
         return is_exact and self.way(request, target) is StructuredOutput.NATIVE
+
+    def holds_calls(self, request: Request, target: Target) -> bool:
+        """Ollama holds no call to its schema."""
+        return False
 
 
 def is_plain(schema: Any) -> bool:

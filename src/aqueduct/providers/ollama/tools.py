@@ -7,7 +7,7 @@ function's schema what its templates show to the model; references are put in pl
 from typing import Any
 
 from aqueduct.errors import InvalidRequest
-from aqueduct.providers.functions import given_functions, parameters_of, read_functions
+from aqueduct.providers.functions import parameters_of, read_functions
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.tools import Function
 
@@ -20,12 +20,6 @@ def read_tools(request: ChatRequest) -> list[dict[str, Any]]:
     if choices.mode == "required":
         raise InvalidRequest("This model cannot be made to call a tool; it chooses by itself.", param="tool_choice")
     return [] if choices.mode == "none" else [_tool(function) for function in choices.functions]
-
-
-def loosened_tools(request: ChatRequest) -> list[str]:
-    """Return the paths of `strict`: Ollama holds no call to its schema."""
-    functions = given_functions(request)
-    return [f"tools[{index}].function.strict" for index, function in enumerate(functions) if function.strict]
 
 
 def _tool(function: Function) -> dict[str, Any]:

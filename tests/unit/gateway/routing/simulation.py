@@ -1,91 +1,28 @@
 """The real router under virtual time, in front of targets that do what a test says."""
 
-import asyncio
 import random
-import selectors
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar, cast
-
-from typing_extensions import override
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from aqueduct.domain.event import Event
 from aqueduct.domain.http import Origin
 from aqueduct.domain.model import Model, Provider, Target
-from aqueduct.domain.price import Price
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.routing import BreakerRules, Routing
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import UpstreamError
 from aqueduct.gateway.account import Entry
-from aqueduct.gateway.call import Call
-from aqueduct.gateway.checked import CheckedOpener
-from aqueduct.gateway.exchange import Exchange, PlainExchange
-from aqueduct.gateway.opening import Opener
+from aqueduct.gateway.exchange import Exchange
 from aqueduct.gateway.route import Router
 from aqueduct.gateway.routing.traffic import Traffic
 from aqueduct.providers.base import Answer
+from aqueduct.simulation.opener import Course, NoPrices, SimulatedOpener, begin_entry
+from aqueduct.simulation.virtual_time import now
 from aqueduct.wire.chat import parse_chat
 from aqueduct.wire.request import Request
 
-T = TypeVar("T")
-
-Behaviour = Callable[[float], float | BaseException]
+Behaviour = Callable[[float], float | UpstreamError]
 """What a target does with a request at an instant: answer after so many seconds, or fail at once."""
-
-
-class _Selector(selectors.SelectSelector):
-    """Does not wait: where nothing has happened, the time that would have been waited has passed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    @override
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready and timeout:
-            self.now += timeout
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock runs as fast as there is something to do."""
-
-    def __init__(self) -> None:
-        self._clock = _Selector()
-        super().__init__(self._clock)
-
-    @override
-    def time(self) -> float:
-        return self._clock.now
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine under virtual time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(work)
-
-
-class _Client:
-    """As much of a call as routing looks at."""
-
-    id = "r"
-    headers: Mapping[bytes, bytes] = {}
-    started_at = 1_700_000_000.0
-    is_committed = False
-    body_bytes = 1_000_000_000
-
-
-def _answer(_: float) -> float | BaseException:
-    return 0.1
-
-
-class NoPrices:
-    """A price book that knows nothing."""
-
-    async def find(self, provider: Provider, model: str) -> tuple[Price, ...]:
-        """Return nothing."""
-        return ()
 
 
 class World:
@@ -96,20 +33,15 @@ class World:
         self.behaviours: dict[str, Behaviour] = {}
         self.asked: list[tuple[float, str]] = []
         self.events: list[Event] = []
-        self.traffic = Traffic(lambda: asyncio.get_running_loop().time(), random.Random(seed))
+        self.traffic = Traffic(now, random.Random(seed))
         self.entries: list[Entry] = []
-        self.router = Router(
-            cast("Opener", self._Opener(self)),
-            cast("CheckedOpener", None),
-            NoPrices(),
-            self.events.append,
-            self.traffic,
-        )
+        opener = SimulatedOpener(self)
+        self.router = Router(opener, opener, NoPrices(), self.events.append, self.traffic)
 
     async def open(self, model: str = "m", request: Request | None = None, principal: str = "p") -> Exchange:
         """Send one request."""
         request = request or chat()
-        entry = Entry(cast("Call", _Client()), Principal(id=principal, name=principal), "chat")
+        entry = begin_entry(Principal(id=principal, name=principal), 1_700_000_000.0)
         self.entries.append(entry)
         return await self.router.open(self.snapshot.by_name[model], request, entry, self.snapshot)
 
@@ -129,29 +61,16 @@ class World:
         """Return what was asked, in order."""
         return [name for _, name in self.asked]
 
-    class _Opener:
-        def __init__(self, world: "World") -> None:
-            self._world = world
+    async def begin(self, request: Request, target: Target) -> Course:
+        """Be asked: note it, and do what the test says."""
+        name = f"{target.name}#{target.provider.key_number}" if target.provider.key_number > 1 else target.name
+        self.asked.append((now(), name))
+        answer = Answer(body=b"{}", units={"input_tokens": 1, "output_tokens": 1})
+        outcome = self.behaviours[name](now()) if name in self.behaviours else 0.1
+        return Course(answer, 0, failure=outcome) if isinstance(outcome, UpstreamError) else Course(answer, outcome)
 
-        async def open(self, request: Request, target: Target, entry: Entry) -> Exchange:
-            world = self._world
-            attempt = entry.begin_attempt(target, request)
-            name = f"{target.name}#{target.provider.key_number}" if target.provider.key_number > 1 else target.name
-            now = asyncio.get_running_loop().time()
-            world.asked.append((now, name))
-            behaviour = world.behaviours.get(name, _answer)
-            outcome = behaviour(now)
-            try:
-                if isinstance(outcome, BaseException):
-                    raise outcome
-                attempt.is_sent = True
-                await asyncio.sleep(outcome)
-                attempt.answer = Answer(body=b"{}", units={"input_tokens": 1, "output_tokens": 1})
-            except BaseException as error:
-                attempt.end(error if isinstance(error, UpstreamError) else None)
-                raise
-            attempt.end(None)
-            return PlainExchange(target, attempt.answer)
+    def end(self, request: Request, target: Target, answer: Answer | None) -> None:
+        """Nothing is held while a call runs."""
 
 
 def target(name: str, **members: Any) -> Target:

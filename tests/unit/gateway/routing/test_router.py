@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from tests.unit.gateway.routing.simulation import World, chat, model, run, target
+from tests.unit.gateway.routing.simulation import World, chat, model, target
 
 from aqueduct.domain.model import Model
 from aqueduct.domain.routing import BreakerRules, Hedge, Strategy, TargetLimits
@@ -23,6 +23,7 @@ from aqueduct.errors import (
     UpstreamUnauthorized,
     UpstreamUnreachable,
 )
+from aqueduct.simulation.virtual_time import run
 from aqueduct.wire.errors import render
 
 OFF = BreakerRules(is_enabled=False)

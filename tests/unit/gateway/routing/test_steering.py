@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.unit.gateway.routing.simulation import Behaviour, World, chat, model, run, target
+from tests.unit.gateway.routing.simulation import Behaviour, World, chat, model, target
 
 from aqueduct.domain.model import Model
 from aqueduct.domain.routing import Strategy
@@ -23,6 +23,7 @@ from aqueduct.domain.steering import (
 )
 from aqueduct.errors import UpstreamError, UpstreamTimeout, UpstreamUnauthorized
 from aqueduct.gateway.forecast import reachable
+from aqueduct.simulation.virtual_time import run
 
 STREAMED = b',"stream":true'
 Behaviours = dict[str, Behaviour]

@@ -5,12 +5,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from tests.unit.gateway.routing.simulation import World, chat, model, run, target
+from tests.unit.gateway.routing.simulation import World, chat, model, target
 
 from aqueduct.domain.model import Target
 from aqueduct.domain.price import Price
 from aqueduct.domain.routing import Stickiness, Strategy
 from aqueduct.errors import UpstreamTimeout
+from aqueduct.simulation.virtual_time import run
 
 
 def priced(name: str, input_rate: int, output_rate: int, **members: Any) -> Target:

@@ -2,11 +2,12 @@
 
 import asyncio
 
-from tests.unit.gateway.routing.simulation import World, model, run, target
+from tests.unit.gateway.routing.simulation import World, model, target
 
 from aqueduct.domain.routing import BreakerRules
 from aqueduct.errors import UpstreamRateLimited, UpstreamServerError
 from aqueduct.gateway.routing.view import StateTeller
+from aqueduct.simulation.virtual_time import run
 
 ONE_FAILURE = BreakerRules(failures=1)
 
