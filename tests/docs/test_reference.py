@@ -90,12 +90,12 @@ def test_every_operation_of_the_admin_api_has_its_command_and_every_command_its_
     assert len(operations) == len(set(operations))
     assert set(operations) == described
     named = set(re.findall(r"aqueduct [a-z -]+[a-z]", " | ".join(row[1] for row in rows)))
-    assert named == {path for path, _ in command_paths(typer.main.get_command(cli.app))}
+    assert named == {path for path, _ in command_paths(typer.main.get_command(cli.program()))}
 
 
 def test_every_command_is_documented_with_its_options_and_no_other() -> None:
     documented = {row[0]: row[1] for row in table_rows(COMMANDS, "Commands")}
-    commands = dict(command_paths(typer.main.get_command(cli.app)))
+    commands = dict(command_paths(typer.main.get_command(cli.program())))
     assert set(documented) == set(commands)
     for path, command in commands.items():
         options = {

@@ -57,15 +57,22 @@ def test_a_model_rule_acts_on_the_next_request(
 
 
 def test_a_limit_acts_on_the_next_request(
-    admin: AdminClient, tenant: Tenant, administered: GatewayProcess, upstream: ScriptedUpstream
+    admin: AdminClient,
+    tenant: Tenant,
+    other_tenant: Tenant,
+    administered: GatewayProcess,
+    upstream: ScriptedUpstream,
 ) -> None:
     upstream.script(json_reply(completion()))
     value = new_token(admin, tenant)["value"]
+    foreign_value = new_token(admin, other_tenant)["value"]
     limit = {"subject_type": "team", "subject": tenant.team, "dimension": "requests_per_minute", "amount": 0}
     team_value = new_token(admin, tenant, team=tenant.team)["value"]
     made = admin.post("/limits", limit)
     assert ask(administered, team_value).status == 429
-    assert ask(administered, value).status == 200
+    # A token for no team counts for the one that its user is in.
+    assert ask(administered, value).status == 429
+    assert ask(administered, foreign_value).status == 200
     admin.ask("DELETE", f"/limits/{made['id']}")
     assert ask(administered, team_value).status == 200
 
@@ -109,7 +116,7 @@ def test_usage_is_summed_within_what_one_may_see(
     request_id = ask(administered, value).headers["x-request-id"]
     administered.usage(request_id)
     for by in ("model", "token", "day,team", "user"):
-        for reader, requests in ((tenant.boss, 1), (tenant.member, 1), (tenant.lead, 0), (other_tenant.boss, 0)):
+        for reader, requests in ((tenant.boss, 1), (tenant.member, 1), (tenant.lead, 1), (other_tenant.boss, 0)):
             report = admin.acting_as(reader, "usage:read").get(f"/usage?by={by}")
             assert report["total"]["requests"] == requests, (by, reader)
     boss = admin.acting_as(tenant.boss, "usage:read")

@@ -21,8 +21,8 @@ SPREAD_SECONDS = 30 * 86_400.0
 # A child's `ru_maxrss` begins with its parent's: only the kernel's own mark of the new process is its own.
 EXPORT = """
 import re, sys
-from aqueduct.cli import app
-app(standalone_mode=False)
+from aqueduct.cli import program
+program()(standalone_mode=False)
 print(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1], file=sys.stderr)
 """
 MAX_GROWTH_KB = 24 * 1024
