@@ -43,6 +43,11 @@ models:
     retries: {{reserve: 100000}}
     fallbacks: [plain]
   - {{name: asked, cache: {{when: asked}}, targets: [{{provider: lab, model: m}}]}}
+  - name: ruled
+    cache: {{ttl: 600}}
+    targets: [{{provider: lab, model: m}}]
+    rules: [{{when: {{metadata: {{stage: canary}}}}, model: plain}}]
+    mirror: {{model: plain, share: 1}}
   - {{name: plain, targets: [{{provider: other, model: n}}]}}
 """
 PLAIN = json_reply(completion())
@@ -91,6 +96,19 @@ def asked_until_kept(gateway: GatewayProcess, body: dict[str, Any], *, token: st
     again = ask(gateway, body, token=token)
     assert outcome(again) == "hit"
     return first
+
+
+def test_what_rules_send_elsewhere_is_kept_apart_and_nothing_kept_is_mirrored(
+    caching: GatewayProcess, upstream: ScriptedUpstream
+) -> None:
+    upstream.script(PLAIN)
+    body = question(model="ruled")
+    canary = body | {"metadata": {"stage": "canary"}}
+    assert [outcome(ask(caching, each)) for each in (body, canary)] == ["miss", "miss"]
+    assert [outcome(ask(caching, each)) for each in (body, canary, body)] == ["hit", "hit", "hit"]
+    # Each was asked once, and copied once.
+    upstream.wait_received(4)
+    assert sorted(request.json["model"] for request in upstream.received) == ["m", "n", "n", "n"]
 
 
 def test_an_equal_request_is_answered_at_no_cost_and_says_so(
