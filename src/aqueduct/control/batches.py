@@ -4,7 +4,7 @@ Each is checked as the use case for a single one does it, with the same words, b
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import sqlalchemy as sa
@@ -40,19 +40,19 @@ def parts(items: Iterable[Found]) -> Iterator[list[Found]]:
 
 
 class Memo(Generic[Found]):
-    """What was found by a text once, or why it was not."""
+    """What was found by what was asked for once, or why it was not."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Found | ControlError] = {}
+        self._known: dict[Hashable, Found | ControlError] = {}
 
-    async def get(self, text: str, find: Callable[[], Awaitable[Found]]) -> Found:
-        """Return what is meant by a text; raises what finding it raised."""
-        if text not in self._known:
+    async def get(self, asked: Hashable, find: Callable[[], Awaitable[Found]]) -> Found:
+        """Return what is meant; raises what finding it raised."""
+        if asked not in self._known:
             try:
-                self._known[text] = await find()
+                self._known[asked] = await find()
             except ControlError as error:
-                self._known[text] = error
-        found = self._known[text]
+                self._known[asked] = error
+        found = self._known[asked]
         if isinstance(found, ControlError):
             raise found
         return found
@@ -234,13 +234,13 @@ class TokenBatch:
 
     async def _owners(self, wanted: NewApiToken) -> tuple[User | None, Owners]:
         if wanted.user is None or wanted.service_account is not None:
-            key = f"{wanted.user}\n{wanted.service_account}\n{wanted.team}"
+            key = (wanted.user, wanted.service_account, wanted.team)
             return None, await self._accounts.get(key, lambda: find_owners(self._registry, self._change, wanted))
         user = self._users.find(wanted.user)
         if wanted.team is None:
             return user, Owners(user.organisation_id, None, user.id, None)
         reference, within = wanted.team, user.organisation_id
-        team = await self._teams.get(f"{within}\n{reference}", lambda: self._find_team(reference, within))
+        team = await self._teams.get((within, reference), lambda: self._find_team(reference, within))
         if team.id not in self._users.team_ids(user):
             raise InvalidValue(not_in_team(user, team))
         return user, Owners(user.organisation_id, team.id, user.id, None)

@@ -103,10 +103,11 @@ class Limiter:
     async def admit_free(self, entry: Entry, request: Request, model: Model) -> None:
         """Reserve for a request that will use nothing, since the cache answers it: it counts as one.
 
-        It is served though a budget be overspent. Raises `RateLimitExceeded` or `CountersUnavailable`.
+        It is served though a budget be overspent, or a limit on tokens used up. Raises `RateLimitExceeded` or
+        `CountersUnavailable`.
         """
         counted, is_named = counted_name(request, model), model.name != WILDCARD
-        plan = self._plans.find(entry.principal, counted, request.end_user, is_named=is_named).without_budgets()
+        plan = self._plans.find(entry.principal, counted, request.end_user, is_named=is_named).of_requests()
         if not plan.gauges:
             entry.admission = Admission(self, counted, plan, Reservation(()))
             return

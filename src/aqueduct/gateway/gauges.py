@@ -188,6 +188,7 @@ class Plan:
             elif gauge.fixed is None:
                 self._others.append((at, gauge))
         self._of_end_users: dict[str | None, Plan] = {}
+        self._of_requests: Plan | None = None
         self._claims: Sequence[Claim] = ()
         self._begins_at = self._ends_at = 0.0
 
@@ -252,6 +253,14 @@ class Plan:
     def without_budgets(self) -> "Plan":
         """Return the plan for requests that are served although nobody knows what is left of budgets."""
         return Plan([gauge for gauge in self.gauges if not isinstance(gauge, BudgetGauge)])
+
+    def of_requests(self) -> "Plan":
+        """Return the plan for requests that use nothing beyond being one: no tokens, and no money."""
+        if self._of_requests is None:
+            self._of_requests = Plan(
+                [gauge for gauge in self.gauges if isinstance(gauge, LimitGauge) and gauge.fixed is not None]
+            )
+        return self._of_requests
 
 
 class Plans:

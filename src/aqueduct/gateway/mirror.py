@@ -27,6 +27,7 @@ from aqueduct.gateway.account import Entry, Journal, add_attempts
 from aqueduct.gateway.attachments.preparing import Attachments, Opens
 from aqueduct.gateway.call import new_request_id
 from aqueduct.gateway.capture import Recorder, Recording
+from aqueduct.gateway.checked import Schema
 from aqueduct.gateway.exchange import Exchange
 from aqueduct.gateway.in_flight import InFlight
 from aqueduct.gateway.opening import Opener
@@ -132,9 +133,7 @@ class Mirrors:
         error: Exception | None = None
         try:
             async with asyncio.timeout(copy.mirror.timeout_seconds):
-                exchange = await self._prepares(request).open(
-                    self._held_to_schema(request, copy.target), copy.target, attempts
-                )
+                exchange = await self._opens(request).open(request, copy.target, attempts)
                 account.begin()
                 try:
                     await self._read(exchange, account)
@@ -153,10 +152,12 @@ class Mirrors:
         finally:
             self._journal.record(account.settle(attempts, error))
 
-    def _prepares(self, request: Request) -> Opens:
+    def _opens(self, request: Request) -> Opens:
+        """Return what asks the shadow: files are made ready first, then what is said of a schema is added."""
+        opener: Opens = self._opener if request.schema is None else _HeldOpener(self._opener, request.schema)
         if self._attachments is None or not request.has_attachments:
-            return self._opener
-        return self._attachments.opener(self._opener, request)
+            return opener
+        return self._attachments.opener(opener, request)
 
     async def _read(self, exchange: Exchange, account: "_Account") -> None:
         size = 0
@@ -170,12 +171,20 @@ class Mirrors:
             if size > _MAX_ANSWER_BYTES:
                 raise UpstreamInvalidResponse("the shadow's answer is too long to be read")
 
-    def _held_to_schema(self, request: Request, target: Target) -> Request:
-        """Return what is sent of a request for JSON; the answer is not checked, for nobody gets it."""
-        if request.schema is None or (request.is_stream and self._opener.flows(request, target)):
-            return request
-        plain = request.with_fields(stream=None, stream_options=None)
-        return hold_to_schema(plain, request.schema, self._opener.way(plain, target))
+
+class _HeldOpener:
+    """Asks for JSON as the gateway would; the answer is not checked, for nobody gets it."""
+
+    def __init__(self, opener: Opener, schema: Schema) -> None:
+        self._opener = opener
+        self._schema = schema
+
+    async def open(self, request: Request, target: Target, entry: Entry) -> Exchange:
+        """Return the target's answer, plain unless it holds itself to the schema."""
+        if not (request.is_stream and self._opener.flows(request, target)):
+            plain = request.with_fields(stream=None, stream_options=None)
+            request = hold_to_schema(plain, self._schema, self._opener.way(plain, target))
+        return await self._opener.open(request, target, entry)
 
 
 class _Account:

@@ -28,6 +28,10 @@ DROP_IMAGES = "image_url"
 """What `drop_fields` of a provider says for that."""
 
 
+_PARTS_AT_ONCE = 8
+"""How many parts of one request are fetched or read at a time: one with many must not fill the line for all."""
+
+
 class Opens(Protocol):
     """Opens one target for one request."""
 
@@ -80,6 +84,7 @@ class PreparingOpener:
         self._prepared: dict[Needs, _Prepared] = {}
         self._requests: dict[tuple[Needs, str], Request] = {}
         self._turn = asyncio.Lock()
+        self._places = asyncio.Semaphore(_PARTS_AT_ONCE)
 
     async def open(self, request: Request, target: Target, entry: Entry) -> Exchange:
         """Return the target's answer to the request as it takes it."""
@@ -109,7 +114,7 @@ class PreparingOpener:
 
     async def _prepare(self, needs: Needs) -> _Prepared:
         try:
-            made = await _gather([self._converter.convert(part, needs) for part in self._parts])
+            made = await _gather([self._convert(part, needs) for part in self._parts])
         except InvalidRequest as refusal:
             return _Prepared(refusal=refusal)
         replacements: dict[Place, Any] = {
@@ -122,6 +127,10 @@ class PreparingOpener:
             messages=replace_parts(self._original.fields["messages"], replacements),
             drops_images=has_images and not needs.reads_images,
         )
+
+    async def _convert(self, part: Part, needs: Needs) -> Any:
+        async with self._places:
+            return await self._converter.convert(part, needs)
 
 
 async def _gather(coroutines: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:

@@ -16,6 +16,7 @@ from aqueduct.config.caching import version_of
 from aqueduct.domain.model import Model
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.snapshot import WILDCARD
+from aqueduct.gateway.routing.steering import speaks_for
 from aqueduct.wire.request import Request
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
@@ -63,9 +64,13 @@ def cache_key(request: Request, model: Model, principal: Principal, answerer: Mo
         request.model if is_asked_name else None,
         model.cache.version,
         generations,
-        None if answerer is None or answerer is model else (answerer.name, version_of(answerer.targets)),
+        None if answerer is None or answerer is model else (answerer.name, _version(answerer)),
     )
     return hashlib.sha256(b"\n".join((_FORMAT, msgspec.json.encode(scope), text))).hexdigest()
+
+
+def _version(answerer: Model) -> str:
+    return version_of([target for target in answerer.targets if speaks_for(answerer, target)])
 
 
 def size_of(request: Request) -> int:

@@ -16,6 +16,7 @@ from aqueduct.gateway.cache.keeper import Keeper, Passed
 from aqueduct.gateway.cache.key import cache_key, size_of
 from aqueduct.gateway.exchange import Exchange, Outgoing, PlainExchange
 from aqueduct.gateway.route import Router
+from aqueduct.gateway.routing.steering import speaks_for
 from aqueduct.telemetry.metrics import CACHE_JOINS, CACHE_REQUESTS
 from aqueduct.wire.request import Request
 
@@ -54,7 +55,7 @@ class CachedRouter:
         key = None if is_out else cache_key(request, model, entry.principal, course.model)
         if key is None:
             note(entry, CacheOutcome.BYPASS)
-            return await self._ask(model, course, entry, snapshot)
+            return await self._ask(model, request, course, entry, snapshot)
         lead: Lead[StoredAnswer] | None = None
         answer: StoredAnswer | None = None
         if wish.shares(policy):
@@ -62,17 +63,17 @@ class CachedRouter:
         elif wish.reads:
             answer = await self._find(key, wish.max_age_seconds)
         if answer is not None:
-            note(entry, CacheOutcome.HIT, answer)
             if entry.principal.limits or entry.principal.budgets:
                 await self._limiter.admit_free(entry, request, model)
+            note(entry, CacheOutcome.HIT, answer)
             return StoredExchange(answer, request)
         note(entry, CacheOutcome.MISS if wish.reads else CacheOutcome.REFRESH)
         try:
-            exchange = await self._ask(model, course, entry, snapshot)
+            exchange = await self._ask(model, request, course, entry, snapshot)
         except BaseException as error:
             give_up(lead, entry, error)
             raise
-        if wish.stores and any(exchange.target is target for target in course.model.targets):
+        if wish.stores and speaks_for(course.model, exchange.target):
             return self._keeping(exchange, entry, policy, key, lead)
         # A fallback does not speak for the model.
         land(lead)
@@ -134,10 +135,10 @@ class CachedRouter:
 
         return KeptExchange(exchange, policy.max_bytes, conclude)
 
-    async def _ask(self, model: Model, course: Course, entry: Entry, snapshot: Snapshot) -> Exchange:
+    async def _ask(self, model: Model, request: Request, course: Course, entry: Entry, snapshot: Snapshot) -> Exchange:
         """Admit under the name that was asked for, and ask the targets, as without a cache."""
         if entry.principal.limits or entry.principal.budgets:
-            await self._limiter.admit(entry, course.request, model, snapshot, size_of(course.request))
+            await self._limiter.admit(entry, request, model, snapshot, size_of(request))
         return await self._router.ask(course.model, course.request, entry, snapshot)
 
 

@@ -13,7 +13,7 @@ import structlog
 from prometheus_client import Counter
 
 from aqueduct.domain.model import Model, Target
-from aqueduct.domain.snapshot import Snapshot
+from aqueduct.domain.snapshot import WILDCARD, Snapshot
 from aqueduct.domain.steering import Rule, Side, Split
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.routing.conditions import Test, compile_condition
@@ -135,12 +135,18 @@ def _side(model: Model, side: Side, split: Split, snapshot: Snapshot) -> Model:
     names = [each.name for each in split.sides if each.is_model and each.percentage and each != side]
     own = [target for target in model.targets if target.label not in off]
     if side.is_model:
-        has_own_side = any(not each.is_model and each.percentage for each in split.sides)
-        if own:
-            names = [model.name, *names] if has_own_side else [*names, model.name]
-        return _with_fallbacks(_find(snapshot, side.name), names)
+        other = _find(snapshot, side.name)
+        # Not by the model's name, under which the targets of a side that is off would be asked too.
+        behind = [_put_back(target) for target in own if target.model != WILDCARD]
+        names += model.routing.fallbacks
+        return _with_fallbacks(msgspec.structs.replace(other, targets=(*other.targets, *behind)), names)
     ranked = [target if target.label == side.name else _put_back(target) for target in own]
     return _with_fallbacks(_unsteered(model, sorted(ranked, key=lambda target: target.priority)), names)
+
+
+def speaks_for(model: Model, target: Target) -> bool:
+    """Whether what a target answers is what a model answers: not that of another side, which stands in."""
+    return target.priority < _AFTER_ALL_OTHERS and any(each is target for each in model.targets)
 
 
 def _put_back(target: Target) -> Target:

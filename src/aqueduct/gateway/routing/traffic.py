@@ -229,7 +229,8 @@ class Traffic:
         for target in targets:
             if (known := before.get(identify(target))) is not None:
                 self._by_id[known.id] = known
-            self.state(target)
+            if target not in self._by_target:
+                self._learn(target, is_served=True)
         self._budgets = {}
         self.generation += 1
 
@@ -238,12 +239,13 @@ class Traffic:
         for listener in self.listeners:
             listener(state, error)
 
-    def _learn(self, target: Target) -> TargetState:
+    def _learn(self, target: Target, *, is_served: bool = False) -> TargetState:
         identity = identify(target)
         state = self._by_id.get(identity)
         if state is None:
             state = self._by_id[identity] = TargetState(target, self.leases)
-        else:
+        elif is_served:
+            # Only what is served now says what holds: a request that began earlier knows older limits.
             state.target, state.limits = target, target.limits
             if state.quota is None and target.limits is not None:
                 state.quota = Quota()

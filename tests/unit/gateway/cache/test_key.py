@@ -97,6 +97,20 @@ def test_other_targets_and_other_operations_are_other_answers() -> None:
     assert key(HELLO, changed) != key()
 
 
+def test_the_sides_of_a_split_are_other_answers() -> None:
+    def by(*priorities: int) -> str | None:
+        other = msgspec.structs.replace(TARGET, model="n")
+        targets = [
+            msgspec.structs.replace(each, priority=at) for each, at in zip((TARGET, other), priorities, strict=True)
+        ]
+        side = msgspec.structs.replace(MODEL, targets=tuple(targets))
+        return cache_key(parse_chat(HELLO), MODEL, ALICE, side)
+
+    # What stands in for a side comes after everything that a config allows.
+    assert len({key(), by(1, 1002), by(1002, 1)}) == 3
+    assert by(1, 1002) == by(2, 1003)
+
+
 def test_what_was_cleared_is_known_by_another_key() -> None:
     def cleared(*generations: tuple[str, str]) -> str | None:
         return key(principal=msgspec.structs.replace(ALICE, cache_generations=generations))

@@ -1,10 +1,12 @@
 """The real router under virtual time: which targets rules and splits lead to, and who takes over."""
 
+import random
 from collections import Counter
 
 from tests.unit.gateway.routing.simulation import Behaviour, World, chat, model, target
 
 from aqueduct.domain.model import Model
+from aqueduct.domain.principal import Principal
 from aqueduct.domain.routing import Strategy
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.domain.steering import (
@@ -23,6 +25,8 @@ from aqueduct.domain.steering import (
 )
 from aqueduct.errors import UpstreamError, UpstreamTimeout, UpstreamUnauthorized
 from aqueduct.gateway.forecast import reachable
+from aqueduct.gateway.routing.steering import Steering, speaks_for
+from aqueduct.simulation.opener import begin_entry
 from aqueduct.simulation.virtual_time import run
 
 STREAMED = b',"stream":true'
@@ -163,6 +167,26 @@ def test_a_side_that_is_off_is_asked_for_nothing() -> None:
     is_answered, names = run(work())
     assert not is_answered
     assert set(names) == {"a/x"}
+
+
+def test_a_side_that_is_off_does_not_stand_in_for_another_model_either() -> None:
+    split = Split((Side("off", 0), Side("stable", 0.0001), Side("next", 99.9999, is_model=True)))
+    models = [
+        model(target("z", label="off"), target("a", label="stable"), split=split, fallbacks=("f",)),
+        model(target("n"), name="next"),
+        model(target("f"), name="f"),
+    ]
+    failing: Behaviours = {"n/x": down, "a/x": down}
+    assert asked(models, b"", behaviours=failing) == ["n/x", "a/x", "f/x"]
+
+
+def test_each_side_speaks_for_itself_alone() -> None:
+    stable, canary_target = target("a", label="stable"), target("c", label="canary")
+    snapshot = Snapshot(models=(split_model := model(stable, canary_target, split=canary(99.9999)),))
+    entry = begin_entry(Principal(id="p"), 0.0)
+    side, _ = Steering(random.Random(1)).steer(split_model, chat(), entry, snapshot)
+    assert [each.label for each in side.targets] == ["canary", "stable"]
+    assert [speaks_for(side, each) for each in side.targets] == [True, False]
 
 
 def test_a_side_may_be_another_model_and_each_is_the_other_s_fallback() -> None:

@@ -49,8 +49,8 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "title":
             self._is_title = True
-        elif tag == "body":
-            self._hidden.clear()  # the end of the head may be left out
+        elif tag == "body" or (self._hidden == ["head"] and tag in _BLOCKS):
+            self._hidden.clear()  # the end of the head may be left out, and the beginning of the body
         elif tag in _HIDDEN:
             self._hidden.append(tag)
         if tag in _BLOCKS:
