@@ -53,7 +53,8 @@ async def bad_calls_of(
         violations: dict[int, str] = {}
         for place, call in enumerate(message.get("tool_calls") or ()):
             called = call.get("function") or {}
-            function = functions.get(called.get("name", ""))
+            name = called.get("name")
+            function = functions.get(name) if isinstance(name, str) else None
             if function is None:
                 continue
             violation = await checker.violation(function.schema, called.get("arguments") or "")

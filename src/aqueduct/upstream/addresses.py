@@ -19,8 +19,8 @@ from aqueduct.upstream.options import TransportOptions
 MAX_URL_CHARACTERS = 2000
 RESOLUTION_SECONDS = 5.0
 PORTS = {"http": 80, "https": 443}
-TRANSLATED = IPv6Network("64:ff9b::/96")
-"""IPv4 as a translating network shows it (RFC 6052)."""
+TRANSLATED = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")))
+"""IPv4 as translating networks show it (RFC 6052, RFC 8215, RFC 7915), and as it was once written (RFC 4291)."""
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
@@ -95,11 +95,11 @@ def unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """Return the IPv4 address that an IPv6 one stands for, if it does."""
     if isinstance(address, IPv4Address):
         return address
-    if address in TRANSLATED:
+    if any(address in network for network in TRANSLATED):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or address
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether everybody reaches the same under this address."""
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and not getattr(address, "is_site_local", False)
