@@ -8,7 +8,6 @@ from typing import Protocol
 
 from aqueduct.domain.capture import EVENT_BYTES_A_BYTE, MAX_REDACTED_BYTES, CapturePolicy, Half, Recorded
 from aqueduct.domain.usage import UsageRecord
-from aqueduct.gateway.exchange import Sink
 
 _EVENT_START = b"data: "
 _EVENT_END = b"\n\n"
@@ -75,25 +74,3 @@ class Recording:
     def _body_room(self) -> int:
         """Return how much of a JSON body is held: one that is redacted has to be parsed whole."""
         return MAX_REDACTED_BYTES if self._policy.redacted else self._policy.max_bytes
-
-
-class Tap:
-    """A client whose blocks are noted on their way."""
-
-    def __init__(self, sink: Sink, recording: Recording) -> None:
-        self._sink = sink
-        self._recording = recording
-
-    @property
-    def is_congested(self) -> bool:
-        """Whether the client reads slower than we write."""
-        return self._sink.is_congested
-
-    async def drain(self) -> None:
-        """Wait until the client has caught up, or left."""
-        await self._sink.drain()
-
-    def write(self, block: bytes) -> None:
-        """Note a block and send it."""
-        self._recording.add(block)
-        self._sink.write(block)

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from aqueduct.domain.model import StructuredOutput, Target
 from aqueduct.errors import SchemaNotSatisfied, UpstreamInvalidResponse
 from aqueduct.gateway.account import Entry
-from aqueduct.gateway.exchange import Exchange, PlainExchange, ReplayExchange, Sink
+from aqueduct.gateway.exchange import Exchange, PlainExchange, ReplayExchange, Sink, Tap
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.schema.checker import UNDECIDED, SchemaChecker
 from aqueduct.gateway.schema_prompt import ask_again, hold_to_schema, release_content
-from aqueduct.gateway.strict_calls import NotedSink, ask_for_calls_again, bad_calls_of, check_functions
+from aqueduct.gateway.strict_calls import ask_for_calls_again, bad_calls_of, check_functions
 from aqueduct.gateway.target_caller import remaining
 from aqueduct.providers.base import Answer
 from aqueduct.wire.assembly import assemble
@@ -142,7 +142,7 @@ class CheckedStream:
     async def pump(self, sink: Sink) -> bytes:
         """Write all blocks but the last to the client, or raise `SchemaNotSatisfied` in place of the last one."""
         if self._promise.functions:
-            sink = NotedSink(sink, self._blocks)
+            sink = Tap(sink, self._blocks.append)
         block = await self._stream.pump(sink)
         if self._promise.functions:
             self._blocks.append(block)

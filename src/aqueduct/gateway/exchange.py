@@ -4,7 +4,7 @@ A plain answer is an exchange of one block, a stream one of many; the relay cann
 the one after which `is_whole` is true: it is released only when the request has been settled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from typing_extensions import override
@@ -21,7 +21,7 @@ SSE_TYPE = b"text/event-stream; charset=utf-8"
 
 
 class Sink(Protocol):
-    """What an exchange needs of a client: a call, or one whose blocks are noted on their way (`gateway/capture.py`)."""
+    """What an exchange needs of a client: a call, or one whose blocks are noted on their way (`Tap`)."""
 
     @property
     def is_congested(self) -> bool:
@@ -32,6 +32,28 @@ class Sink(Protocol):
 
     def write(self, block: bytes) -> None:
         """Send a part of the body, not empty."""
+
+
+class Tap:
+    """A client whose blocks are noted on their way."""
+
+    def __init__(self, sink: Sink, note: Callable[[bytes], None]) -> None:
+        self._sink = sink
+        self._note = note
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the client reads slower than we write."""
+        return self._sink.is_congested
+
+    async def drain(self) -> None:
+        """Wait until the client has caught up, or left."""
+        await self._sink.drain()
+
+    def write(self, block: bytes) -> None:
+        """Note a block and send it."""
+        self._note(block)
+        self._sink.write(block)
 
 
 class Outgoing(Protocol):

@@ -4,8 +4,7 @@ from functools import lru_cache, partial
 
 from aqueduct.domain.usage import FINISHED
 from aqueduct.gateway.account import Entry, Ledger
-from aqueduct.gateway.capture import Tap
-from aqueduct.gateway.exchange import Outgoing, Sink
+from aqueduct.gateway.exchange import Outgoing, Sink, Tap
 from aqueduct.gateway.response_head import HeaderLines
 
 _MAX_VALUE_CHARACTERS = 1000
@@ -23,7 +22,7 @@ class Relay:
         """Relay to the end; whatever goes wrong on the way is raised for the pipeline to settle."""
         exchange, entry, call = self._exchange, self._entry, self._entry.call
         recording = entry.recording
-        sink: Sink = call if recording is None else Tap(call, recording)
+        sink: Sink = call if recording is None else Tap(call, recording.add)
         try:
             block = await exchange.read()
             entry.first_byte_ms = call.elapsed_ms()

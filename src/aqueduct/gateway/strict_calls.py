@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from aqueduct.errors import InvalidJsonSchema, InvalidRequest, UpstreamInvalidResponse
-from aqueduct.gateway.exchange import Sink
 from aqueduct.gateway.schema.checker import SchemaChecker
 from aqueduct.wire.request import Request, StrictFunction
 
@@ -92,25 +91,3 @@ def ask_for_calls_again(request: Request, bad: BadCalls) -> Request:
 
 def _words(violation: str) -> str:
     return f"Not called: the arguments do not satisfy the function's JSON schema. {violation} Call it again."
-
-
-class NotedSink:
-    """A client whose blocks are noted on their way."""
-
-    def __init__(self, sink: Sink, blocks: list[bytes]) -> None:
-        self._sink = sink
-        self._blocks = blocks
-
-    @property
-    def is_congested(self) -> bool:
-        """Whether the client reads slower than we write."""
-        return self._sink.is_congested
-
-    async def drain(self) -> None:
-        """Wait until the client has caught up, or left."""
-        await self._sink.drain()
-
-    def write(self, block: bytes) -> None:
-        """Note a block, and send it."""
-        self._blocks.append(block)
-        self._sink.write(block)

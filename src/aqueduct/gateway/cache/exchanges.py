@@ -5,7 +5,7 @@ from collections.abc import Callable
 from aqueduct.domain.capture import EVENT_BYTES_A_BYTE
 from aqueduct.domain.model import Target
 from aqueduct.gateway.cache.answer import StoredAnswer
-from aqueduct.gateway.exchange import JSON_TYPE, SSE_TYPE, Exchange, PlainExchange, Sink
+from aqueduct.gateway.exchange import JSON_TYPE, SSE_TYPE, Exchange, PlainExchange, Sink, Tap
 from aqueduct.wire.replay import replay, replay_completion
 from aqueduct.wire.request import Request
 from aqueduct.wire.sse import DONE, encode_event
@@ -83,7 +83,7 @@ class KeptExchange:
 
     async def pump(self, sink: Sink) -> bytes:
         """Write all blocks but the last to the client; return the last."""
-        block = await self.exchange.pump(_NotingSink(sink, self._note))
+        block = await self.exchange.pump(Tap(sink, self._note))
         self._note(block)
         return block
 
@@ -107,22 +107,3 @@ class KeptExchange:
             self._blocks.clear()
         else:
             self._blocks.append(block)
-
-
-class _NotingSink:
-    """A client whose blocks are noted on their way."""
-
-    def __init__(self, sink: Sink, note: Callable[[bytes], None]) -> None:
-        self._sink = sink
-        self._note = note
-
-    @property
-    def is_congested(self) -> bool:
-        return self._sink.is_congested
-
-    async def drain(self) -> None:
-        await self._sink.drain()
-
-    def write(self, block: bytes) -> None:
-        self._note(block)
-        self._sink.write(block)
