@@ -138,17 +138,22 @@ class ForkServer:
         self._process.wait(30)
 
 
+def can_fork() -> bool:
+    """Whether what is started here may be forked."""
+    has_handles = hasattr(os, "pidfd_open") and hasattr(signal, "pidfd_send_signal")
+    return has_handles and os.environ.get("AQUEDUCT_TEST_FORK") != "0"
+
+
 @cache
-def fork_server() -> ForkServer | None:
-    """Return the fork server, or None where there can be none."""
-    is_possible = hasattr(os, "pidfd_open") and hasattr(signal, "pidfd_send_signal")
-    return ForkServer() if is_possible and os.environ.get("AQUEDUCT_TEST_FORK") != "0" else None
+def fork_server() -> ForkServer:
+    """Return the fork server of this test process."""
+    return ForkServer()
 
 
 def close_fork_server() -> None:
     """End the fork server, if there is one."""
-    if fork_server.cache_info().currsize and (server := fork_server()) is not None:
-        server.close()
+    if fork_server.cache_info().currsize:
+        fork_server().close()
     fork_server.cache_clear()
 
 
@@ -180,14 +185,13 @@ def start_aqueduct(
     stdin: IO[bytes] | None = None,
 ) -> Process:
     """Start `aqueduct` likewise, but forked where that does."""
-    server = fork_server()
-    if server is None or not server.can_start(environment):
+    if not (can_fork() and fork_server().can_start(environment)):
         return start_installed(
             *arguments, environment=environment, folder=folder, stdin=stdin, stdout=stdout, stderr=stderr
         )
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(Path(os.devnull).open("rb")) if stdin is None else stdin
-        return server.start(arguments, environment, folder, [source.fileno(), stdout.fileno(), stderr.fileno()])
+        return fork_server().start(arguments, environment, folder, [source.fileno(), stdout.fileno(), stderr.fileno()])
 
 
 def run_aqueduct(

@@ -157,7 +157,7 @@ def leave(status: int) -> NoReturn:
 
     That writes to each page of memory and takes as long as all the rest, and nothing is seen of it.
     """
-    threading._shutdown()  # type: ignore[attr-defined] - what the interpreter itself calls here
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
