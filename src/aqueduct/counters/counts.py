@@ -1,6 +1,10 @@
-"""The three kinds of count, in memory. Times are in milliseconds of one clock that never goes back."""
+"""The three kinds of count, in memory. Times are in milliseconds of one clock that never goes back.
 
-from typing import TYPE_CHECKING
+How much is used of each is a number in one table of all counts (`Used`): those of a request's claims are read, added to
+and written back in a few steps of the interpreter, however many they are (`found.py`).
+"""
+
+from typing import TYPE_CHECKING, TypeAlias
 
 from aqueduct.counters.answers import MILLISECONDS, PLACE_WAIT_SECONDS, Standing, lasting_standing
 from aqueduct.counters.claims import Budget, Place, Window
@@ -12,7 +16,35 @@ BUDGET_IDLE_MS = 3_600_000
 """After how long without a claim a budget is dropped, to be seeded again when it is claimed once more."""
 
 
-class WindowCount:
+Used: TypeAlias = "dict[Count, int]"
+"""How much is used of every count there is."""
+
+
+class Count:
+    """What all kinds have in common; `asked_in` is the second that it was asked about last."""
+
+    __slots__ = ("_all", "asked_in")
+
+    def __init__(self, everything: Used, second: int) -> None:
+        self._all = everything
+        self.asked_in = second
+        everything[self] = 0
+
+    @property
+    def used(self) -> int:
+        """How much is used."""
+        return self._all[self]
+
+    @used.setter
+    def used(self, amount: int) -> None:
+        self._all[self] = amount
+
+    def drop(self) -> None:
+        """Hold nothing any more; who still has it in his hands changes nothing by it."""
+        del self._all[self]
+
+
+class WindowCount(Count):
     """How much was used in each second that still counts, and in all.
 
     A second counts until it lies outside of the window with its last moment too: no span of the window's length,
@@ -21,11 +53,10 @@ class WindowCount:
     second in which something was taken.
     """
 
-    __slots__ = ("_earlier", "_seconds", "_used_earlier", "asked_in", "taken_in", "used")
+    __slots__ = ("_earlier", "_seconds", "_used_earlier", "taken_in")
 
-    def __init__(self, seconds: int) -> None:
-        self.used = 0
-        self.asked_in = 0
+    def __init__(self, everything: Used, seconds: int, second: int) -> None:
+        super().__init__(everything, second)
         self.taken_in = -1
         self._seconds = seconds
         self._earlier: dict[int, int] = {}
@@ -38,23 +69,27 @@ class WindowCount:
             earlier[self.asked_in] = self.used - self._used_earlier
         self.asked_in = second
         first = second - self._seconds
+        used = self.used
         while earlier and (oldest := next(iter(earlier))) < first:
-            self.used -= earlier.pop(oldest)
-        self._used_earlier = self.used
+            used -= earlier.pop(oldest)
+        self._used_earlier = self.used = used
 
     def has_room(self, claim: Window, amount: int, ticket: int) -> bool:
         """Whether the amount fits into the window that was advanced to just now."""
         return self.used + amount <= claim.limit
 
-    def correct(self, second: int, difference: int) -> None:
-        """Add a difference to what was taken in a second, if that still counts."""
+    def correct(self, second: int, difference: int) -> int:
+        """Add a difference to what was taken in a second, if that still counts; return what `used` changes by.
+
+        That is for the caller to add, with what changes in other counts.
+        """
         if second != self.asked_in:
             if second not in self._earlier:
-                return
+                return 0
             # Perhaps it counts no more and only nobody has asked since: then it is forgotten with its correction.
             self._earlier[second] += difference
             self._used_earlier += difference
-        self.used += difference
+        return difference
 
     def wait_seconds(self, claim: Window, amount: int, now_ms: int) -> float | None:
         """Return after how long the amount would fit; None for one over the limit itself."""
@@ -81,13 +116,13 @@ class WindowCount:
         return (second + self._seconds + 1) * MILLISECONDS - now_ms
 
 
-class PlaceCount:
+class PlaceCount(Count):
     """How many places are taken, and who waits in line for one."""
 
-    __slots__ = ("used", "waiters")
+    __slots__ = ("waiters",)
 
-    def __init__(self) -> None:
-        self.used = 0
+    def __init__(self, everything: Used, second: int) -> None:
+        super().__init__(everything, second)
         self.waiters: list[Waiter] = []
 
     def has_room(self, claim: Place, amount: int, ticket: int) -> bool:
@@ -102,17 +137,20 @@ class PlaceCount:
         """Describe the places as they are now."""
         return lasting_standing(claim.limit, self.used)
 
+    def is_idle(self, now_ms: int) -> bool:
+        """Whether none is taken, nobody waits, and nobody asked in this second."""
+        return not self.used and not self.waiters and now_ms // MILLISECONDS != self.asked_in
 
-class BudgetCount:
-    """How much is reserved, and used in all: what is spent too, once that is known."""
 
-    __slots__ = ("asked_in", "is_known", "reserved", "used")
+class BudgetCount(Count):
+    """How much is used in all: what is reserved, and what is `spent`, once that is known (until then it is nothing)."""
 
-    def __init__(self, second: int) -> None:
+    __slots__ = ("is_known", "spent")
+
+    def __init__(self, everything: Used, second: int) -> None:
+        super().__init__(everything, second)
         self.is_known = False
-        self.reserved = 0
-        self.used = 0
-        self.asked_in = second
+        self.spent = 0
 
     def has_room(self, claim: Budget, amount: int, ticket: int) -> bool:
         """Whether it is known what is spent, and the amount fits or the budget is soft."""
@@ -122,16 +160,19 @@ class BudgetCount:
         """Spend without a reservation; a budget that is to be seeded hears of it from whoever seeds it."""
         if self.is_known:
             self.used += amount
+            self.spent += amount
 
     def seed(self, spent: int) -> None:
         """Learn how much is spent."""
         self.is_known = True
-        self.used = spent + self.reserved
+        self.used += spent
+        self.spent = spent
 
     def forget(self) -> None:
         """Know no more how much is spent."""
         self.is_known = False
-        self.used = self.reserved
+        self.used -= self.spent
+        self.spent = 0
 
     def wait_seconds(self, claim: Budget, amount: int, now_ms: int) -> float | None:
         """Return None: no budget comes back by waiting."""
@@ -143,4 +184,4 @@ class BudgetCount:
 
     def is_idle(self, now_ms: int) -> bool:
         """Whether nothing is reserved and nobody asked for a long time."""
-        return not self.reserved and now_ms - self.asked_in * MILLISECONDS >= BUDGET_IDLE_MS
+        return self.used == self.spent and now_ms - self.asked_in * MILLISECONDS >= BUDGET_IDLE_MS

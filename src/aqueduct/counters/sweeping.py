@@ -13,6 +13,9 @@ class Sweepable(Protocol):
     def is_idle(self, now_ms: int) -> bool:
         """Whether dropping it changes no answer."""
 
+    def drop(self) -> None:
+        """Learn that it is dropped."""
+
 
 CountT = TypeVar("CountT", bound=Sweepable)
 
@@ -35,6 +38,6 @@ class SweptTable(OrderedDict[str, CountT]):
         for _ in range(min(steps, len(self))):
             key = next(iter(self))
             if self[key].is_idle(now_ms):
-                del self[key]
+                self.pop(key).drop()
             else:
                 self.move_to_end(key)
