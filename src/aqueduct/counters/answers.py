@@ -31,7 +31,7 @@ class Refused(msgspec.Struct, frozen=True):
     wait_seconds: float | None
 
 
-class Reservation(msgspec.Struct):
+class Reservation(msgspec.Struct, gc=False):
     """All claims, granted, with how much was reserved of each and how much of it is used now; settled exactly once.
 
     One that no counters made reserves nothing: it is for a request that is served while they are away, and all that is

@@ -1,10 +1,6 @@
-"""The three kinds of count, in memory. Times are in milliseconds of one clock that never goes back.
+"""The three kinds of count, in memory. Times are in milliseconds of one clock that never goes back."""
 
-How much is used of each is a number in one table of all counts (`Used`): those of a request's claims are read, added to
-and written back in a few steps of the interpreter, however many they are (`found.py`).
-"""
-
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from aqueduct.counters.answers import MILLISECONDS, PLACE_WAIT_SECONDS, Standing, lasting_standing
 from aqueduct.counters.claims import Budget, Place, Window
@@ -16,32 +12,14 @@ BUDGET_IDLE_MS = 3_600_000
 """After how long without a claim a budget is dropped, to be seeded again when it is claimed once more."""
 
 
-Used: TypeAlias = "dict[Count, int]"
-"""How much is used of every count there is."""
-
-
 class Count:
-    """What all kinds have in common; `asked_in` is the second that it was asked about last."""
+    """What all kinds have in common: how much is `used`, and the second that it was asked about last."""
 
-    __slots__ = ("_all", "asked_in")
+    __slots__ = ("asked_in", "used")
 
-    def __init__(self, everything: Used, second: int) -> None:
-        self._all = everything
+    def __init__(self, second: int) -> None:
+        self.used = 0
         self.asked_in = second
-        everything[self] = 0
-
-    @property
-    def used(self) -> int:
-        """How much is used."""
-        return self._all[self]
-
-    @used.setter
-    def used(self, amount: int) -> None:
-        self._all[self] = amount
-
-    def drop(self) -> None:
-        """Hold nothing any more; who still has it in his hands changes nothing by it."""
-        del self._all[self]
 
 
 class WindowCount(Count):
@@ -55,8 +33,8 @@ class WindowCount(Count):
 
     __slots__ = ("_earlier", "_seconds", "_used_earlier", "taken_in")
 
-    def __init__(self, everything: Used, seconds: int, second: int) -> None:
-        super().__init__(everything, second)
+    def __init__(self, seconds: int, second: int) -> None:
+        super().__init__(second)
         self.taken_in = -1
         self._seconds = seconds
         self._earlier: dict[int, int] = {}
@@ -69,27 +47,23 @@ class WindowCount(Count):
             earlier[self.asked_in] = self.used - self._used_earlier
         self.asked_in = second
         first = second - self._seconds
-        used = self.used
         while earlier and (oldest := next(iter(earlier))) < first:
-            used -= earlier.pop(oldest)
-        self._used_earlier = self.used = used
+            self.used -= earlier.pop(oldest)
+        self._used_earlier = self.used
 
     def has_room(self, claim: Window, amount: int, ticket: int) -> bool:
         """Whether the amount fits into the window that was advanced to just now."""
         return self.used + amount <= claim.limit
 
-    def correct(self, second: int, difference: int) -> int:
-        """Add a difference to what was taken in a second, if that still counts; return what `used` changes by.
-
-        That is for the caller to add, with what changes in other counts.
-        """
+    def correct(self, second: int, difference: int) -> None:
+        """Add a difference to what was taken in a second, if that still counts."""
         if second != self.asked_in:
             if second not in self._earlier:
-                return 0
+                return
             # Perhaps it counts no more and only nobody has asked since: then it is forgotten with its correction.
             self._earlier[second] += difference
             self._used_earlier += difference
-        return difference
+        self.used += difference
 
     def wait_seconds(self, claim: Window, amount: int, now_ms: int) -> float | None:
         """Return after how long the amount would fit; None for one over the limit itself."""
@@ -121,8 +95,8 @@ class PlaceCount(Count):
 
     __slots__ = ("waiters",)
 
-    def __init__(self, everything: Used, second: int) -> None:
-        super().__init__(everything, second)
+    def __init__(self, second: int) -> None:
+        super().__init__(second)
         self.waiters: list[Waiter] = []
 
     def has_room(self, claim: Place, amount: int, ticket: int) -> bool:
@@ -147,8 +121,8 @@ class BudgetCount(Count):
 
     __slots__ = ("is_known", "spent")
 
-    def __init__(self, everything: Used, second: int) -> None:
-        super().__init__(everything, second)
+    def __init__(self, second: int) -> None:
+        super().__init__(second)
         self.is_known = False
         self.spent = 0
 

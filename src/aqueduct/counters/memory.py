@@ -53,7 +53,7 @@ class MemoryCounters(Counters):
 
     def __len__(self) -> int:
         """Return how many keys are remembered."""
-        return len(self._tables.used)
+        return len(self._tables)
 
     @override
     async def __aenter__(self) -> Self:
@@ -85,8 +85,7 @@ class MemoryCounters(Counters):
             self._sweep_at = now_ms + MILLISECONDS
             self._tables.sweep(now_ms)
         found = claims.found if type(claims) is Claims else None
-        self._tables.second = second = now_ms // MILLISECONDS
-        if type(found) is not FoundCounts or not found.are_current(self._tables, second):
+        if type(found) is not FoundCounts or not found.are_current(self._tables, now_ms // MILLISECONDS):
             return None
         used = found.take_if_room(amounts)
         return None if used is None else _Held(claims, amounts, used, False, "", found, now_ms)
@@ -102,9 +101,8 @@ class MemoryCounters(Counters):
         if type(claims) is not Claims:
             claims = Claims(claims)
         now_ms = self._clock()
-        self._tables.second = second = now_ms // MILLISECONDS
         found = claims.found
-        if type(found) is not FoundCounts or not found.are_current(self._tables, second):
+        if type(found) is not FoundCounts or not found.are_current(self._tables, now_ms // MILLISECONDS):
             found = FoundCounts(self._tables, claims, now_ms)
         for claim, amount, count in zip(claims, amounts, found.counts, strict=True):
             if not count.has_room(claim, amount, ticket):
@@ -131,8 +129,7 @@ class MemoryCounters(Counters):
         now_ms = self._clock()
         budget = self._tables.budgets.get(key)
         if budget is None:
-            count = BudgetCount(self._tables.used, now_ms // MILLISECONDS)
-            budget = self._tables.budgets.add(key, count, now_ms)
+            budget = self._tables.budgets.add(key, BudgetCount(now_ms // MILLISECONDS), now_ms)
         if budget.is_known:
             return False
         budget.seed(spent)

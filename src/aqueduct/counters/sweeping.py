@@ -13,9 +13,6 @@ class Sweepable(Protocol):
     def is_idle(self, now_ms: int) -> bool:
         """Whether dropping it changes no answer."""
 
-    def drop(self) -> None:
-        """Learn that it is dropped."""
-
 
 CountT = TypeVar("CountT", bound=Sweepable)
 
@@ -38,6 +35,6 @@ class SweptTable(OrderedDict[str, CountT]):
         for _ in range(min(steps, len(self))):
             key = next(iter(self))
             if self[key].is_idle(now_ms):
-                self.pop(key).drop()
+                del self[key]
             else:
                 self.move_to_end(key)

@@ -99,7 +99,7 @@ def test_names_that_clients_make_up_fall_under_the_limits_that_mean_them() -> No
     plans = Plans()
 
     def amounts(model: str) -> list[int]:
-        return plans.find(principal, model, None, is_named=False).amounts(ESTIMATE)
+        return list(plans.find(principal, model, None, is_named=False).amounts(ESTIMATE))
 
     assert [amounts(model) for model in ("gpt-1", "gpt-large-1", "other", "gpt-2", "gpt-large-2")] == [
         [1000],
@@ -171,4 +171,4 @@ async def test_what_is_not_in_the_journal_is_not_used_and_gives_back_what_it_hel
     claims: list[Claim] = list(Plans().find(caller(*held), "one", None).claims(1e9, None))
     answer = counters.reserve_now(claims, [1, 1])
     assert isinstance(answer, Reservation)
-    assert answer.used == [1, 1]
+    assert list(answer.used) == [1, 1]
