@@ -79,11 +79,14 @@ class Limiter:
             return
         at = entry.call.started_at
         estimate = self.forecast.estimate(request, model, body_bytes, at, snapshot if plan.budgets else None)
-        held = self.counters.reserve_at_once(plan.claims(at, end_user), plan.amounts(estimate))
-        if held is None:
-            plan, held = await self._wait(plan, estimate, entry, end_user)
-        entry.call.limit_lines = plan.lines(held)
-        entry.admission = Admission(self, counted, plan, held)
+        claims, amounts = plan.claims(at, end_user), plan.amounts(estimate)
+        answer: Answer = self.counters.reserve_at_once(claims, amounts) or await self._reserve(claims, amounts, entry)
+        if type(answer) is Unseeded:
+            plan, answer = await self._reserve_unseeded(plan, answer, estimate, entry, end_user)
+        entry.call.limit_lines = plan.lines(answer)
+        if type(answer) is Refusal:
+            raise _refusal(plan, plan.claims(at, end_user), answer, at)
+        entry.admission = Admission(self, counted, plan, answer)
 
     async def admit_free(self, entry: Entry, request: Request, model: Model) -> None:
         """Reserve for a request that will use nothing, since the cache answers it: it counts as one.
@@ -96,46 +99,41 @@ class Limiter:
         if not plan.gauges:
             entry.admission = Admission(self, counted, plan, Reservation(()))
             return
-        estimate = Estimate(entry.call.started_at, 0, 0, is_guess=False, costs_nano={})
-        plan, held = await self._wait(plan, estimate, entry, request.end_user)
-        entry.call.limit_lines = plan.lines(held)
-        entry.admission = Admission(self, counted, plan, held)
+        at = entry.call.started_at
+        estimate = Estimate(at, 0, 0, is_guess=False, costs_nano={})
+        claims = plan.claims(at, request.end_user)
+        answer = await self._reserve(claims, plan.amounts(estimate), entry)
+        if type(answer) is Unseeded:
+            raise TypeError("a plan without budgets has nothing to be seeded")
+        entry.call.limit_lines = plan.lines(answer)
+        if type(answer) is Refusal:
+            raise _refusal(plan, claims, answer, at)
+        entry.admission = Admission(self, counted, plan, answer)
 
-    async def _wait(
-        self, plan: Plan, estimate: Estimate, entry: Entry, end_user: str | None
-    ) -> tuple[Plan, Reservation]:
-        """Reserve where that takes an answer of the server, a place that is given back, or what was spent so far.
+    def _reserve(self, claims: Sequence[Claim], amounts: Sequence[int], entry: Entry) -> Coroutine[Any, Any, Answer]:
+        # Named as the request is in the journal: what a gateway that died did not settle is found out by it.
+        return self.counters.reserve(claims, amounts, name=entry.call.id, wait_seconds=self._queue_seconds)
 
-        Returns the plan that it was reserved by too: one without budgets, where nobody can tell what is left of them
-        and that stops nothing.
+    async def _reserve_unseeded(
+        self, plan: Plan, answer: Unseeded, estimate: Estimate, entry: Entry, end_user: str | None
+    ) -> tuple[Plan, Reservation | Refusal]:
+        """Seed budgets that the counters do not know, and reserve.
+
+        Returns the plan that it was done by too: one without budgets, where nobody can tell what is left of them and
+        that stops nothing.
         """
-        claims = plan.claims(estimate.at, end_user)
-        answer = await self._reserve(plan, claims, estimate, entry)
-        seedings = 0
-        while isinstance(answer, Unseeded):
-            seedings += 1
-            if seedings > _SEEDINGS:
-                raise CountersUnavailable("What is left of a budget cannot be told at the moment. Try again shortly.")
+        for _ in range(_SEEDINGS):
             try:
                 await self._seed(plan, answer.keys, estimate.at)
             except CountersUnavailable:
                 if not self._are_budgets_open:
                     raise
                 plan = plan.without_budgets()
-                claims = plan.claims(estimate.at, end_user)
-            answer = await self._reserve(plan, claims, estimate, entry)
-        if isinstance(answer, Refusal):
-            entry.call.limit_lines = plan.lines(answer)
-            raise _refusal(plan, claims, answer, estimate.at)
-        return plan, answer
-
-    def _reserve(
-        self, plan: Plan, claims: Sequence[Claim], estimate: Estimate, entry: Entry
-    ) -> Coroutine[Any, Any, Answer]:
-        # Named as the request is in the journal: what a gateway that died did not settle is found out by it.
-        return self.counters.reserve(
-            claims, plan.amounts(estimate), name=entry.call.id, wait_seconds=self._queue_seconds
-        )
+            after = await self._reserve(plan.claims(estimate.at, end_user), plan.amounts(estimate), entry)
+            if type(after) is not Unseeded:
+                return plan, after
+            answer = after
+        raise CountersUnavailable("What is left of a budget cannot be told at the moment. Try again shortly.")
 
     async def _seed(self, plan: Plan, keys: Sequence[str], at: float) -> None:
         """Tell the counters what was spent of budgets that they do not know."""

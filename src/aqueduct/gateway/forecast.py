@@ -116,11 +116,8 @@ class Forecast:
             _note_dearer(costs_nano, flat.currency, flat.cost_nano(input_tokens, output_tokens))
         if prices.varying or prices.others:
             units: Units = {"input_tokens": input_tokens, "output_tokens": output_tokens}
-            varying = list(prices.varying)
-            for target in prices.others:
-                if known := self._known.known(target.provider, request.model):
-                    varying.append(known)
-            for each in varying:
+            known = [self._known.known(each.provider, request.model) for each in prices.others]
+            for each in (*prices.varying, *known):
                 if (paid := cost(units, each, at)) is not None:
                     _note_dearer(costs_nano, paid.currency, paid.nano)
         return costs_nano
