@@ -64,14 +64,14 @@ class FoundCounts:
     """
 
     __slots__ = (
-        "_asked_in",
         "_budgets",
         "_keys",
-        "_mark",
         "_places",
         "_taken_in",
         "_windows",
+        "asked_in",
         "counts",
+        "mark",
         "spans_ms",
     )
 
@@ -79,8 +79,8 @@ class FoundCounts:
         self.counts: list[_Count] = [tables.find(claim, now_ms) for claim in claims]
         self.spans_ms = [(each.seconds + 1) * MILLISECONDS if type(each) is Window else None for each in claims]
         """For how long after the beginning of its second an amount counts; None where time changes nothing."""
-        self._mark = tables.mark
-        self._asked_in = now_ms // MILLISECONDS
+        self.mark = tables.mark
+        self.asked_in = now_ms // MILLISECONDS
         self._taken_in = -1
         self._keys = [claim.key for claim in claims]
         self._windows: list[tuple[int, WindowCount, int]] = []
@@ -93,10 +93,6 @@ class FoundCounts:
                 self._places.append((at, count, claim.limit))
             else:
                 self._budgets.append((at, count, claim.limit if claim.is_hard else math.inf))
-
-    def are_current(self, tables: Tables, second: int) -> bool:
-        """Whether the claims are counted here, in these tables and this second; they are asked about by that."""
-        return tables.mark is self._mark and (second == self._asked_in or self._advance(tables, second))
 
     def take_if_room(self, amounts: Sequence[int]) -> Sequence[int] | None:
         """Take the amounts and return how much of each claim is used now; None, and nothing is said of why, if not.
@@ -120,7 +116,7 @@ class FoundCounts:
             if total > most_money:
                 self._give_back(amounts, budget)
                 return None
-        if self._taken_in != self._asked_in:
+        if self._taken_in != self.asked_in:
             self._note_taking()
         return used
 
@@ -159,13 +155,15 @@ class FoundCounts:
                     return
 
     def _note_taking(self) -> None:
-        self._taken_in = self._asked_in
+        self._taken_in = self.asked_in
         for _, window, _ in self._windows:
-            window.taken_in = self._asked_in
+            window.taken_in = self.asked_in
 
-    def _advance(self, tables: Tables, second: int) -> bool:
-        """Go on to a second, as long as nothing was dropped since the last."""
+    def go_on(self, tables: Tables, second: int) -> bool:
+        """Ask about a second, if everything is still counted here: in these tables, and nothing was dropped since."""
         keys = self._keys
+        if tables.mark is not self.mark:
+            return False
         for at, window, _ in self._windows:
             if window.asked_in != second:
                 if tables.windows.get(keys[at]) is not window:
@@ -179,5 +177,5 @@ class FoundCounts:
             if tables.budgets.get(keys[at]) is not budget:
                 return False
             budget.asked_in = second
-        self._asked_in = second
+        self.asked_in = second
         return True

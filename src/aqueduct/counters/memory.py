@@ -85,7 +85,10 @@ class MemoryCounters(Counters):
             self._sweep_at = now_ms + MILLISECONDS
             self._tables.sweep(now_ms)
         found = claims.found if type(claims) is Claims else None
-        if type(found) is not FoundCounts or not found.are_current(self._tables, now_ms // MILLISECONDS):
+        if type(found) is not FoundCounts:
+            return None
+        second = now_ms // MILLISECONDS
+        if (found.asked_in != second or found.mark is not self._tables.mark) and not found.go_on(self._tables, second):
             return None
         used = found.take_if_room(amounts)
         return None if used is None else _Held(claims, amounts, used, False, "", found, now_ms)
@@ -102,7 +105,7 @@ class MemoryCounters(Counters):
             claims = Claims(claims)
         now_ms = self._clock()
         found = claims.found
-        if type(found) is not FoundCounts or not found.are_current(self._tables, now_ms // MILLISECONDS):
+        if type(found) is not FoundCounts or not found.go_on(self._tables, now_ms // MILLISECONDS):
             found = FoundCounts(self._tables, claims, now_ms)
         for claim, amount, count in zip(claims, amounts, found.counts, strict=True):
             if not count.has_room(claim, amount, ticket):

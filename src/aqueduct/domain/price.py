@@ -93,10 +93,10 @@ class FlatRates(NamedTuple):
     output_nano: int
     request_nano: int
 
-    def cost_nano(self, input_tokens: int, output_tokens: int) -> int:
+    def cost(self, input_tokens: int, output_tokens: int) -> Cost:
         """Return what `cost` would of these units alone."""
         total = input_tokens * self.input_nano + output_tokens * self.output_nano
-        return (total + MILLION // 2) // MILLION + self.request_nano
+        return Cost((total + MILLION // 2) // MILLION + self.request_nano, self.currency)
 
 
 def flat_rates(prices: Sequence[Price]) -> FlatRates | None:

@@ -7,7 +7,7 @@ import msgspec
 
 from aqueduct.counters.claims import MAX_LIMIT
 from aqueduct.domain.model import Model, Provider, Target
-from aqueduct.domain.price import FlatRates, Price, cost, flat_rates
+from aqueduct.domain.price import Cost, FlatRates, Price, cost, flat_rates
 from aqueduct.domain.routing import FallbackKind
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
 from aqueduct.domain.usage import Units, UsageRecord
@@ -113,13 +113,14 @@ class Forecast:
     ) -> Mapping[str, int]:
         costs_nano: dict[str, int] = {}
         for flat in prices.flat:
-            _note_dearer(costs_nano, flat.currency, flat.cost_nano(input_tokens, output_tokens))
+            _note_cost(costs_nano, flat.cost(input_tokens, output_tokens))
         if prices.varying or prices.others:
             units: Units = {"input_tokens": input_tokens, "output_tokens": output_tokens}
-            known = [self._known.known(each.provider, request.model) for each in prices.others]
-            for each in (*prices.varying, *known):
-                if (paid := cost(units, each, at)) is not None:
-                    _note_dearer(costs_nano, paid.currency, paid.nano)
+            for each in prices.varying:
+                _note_cost(costs_nano, cost(units, each, at))
+            for target in prices.others:
+                if known := self._known.known(target.provider, request.model):
+                    _note_cost(costs_nano, cost(units, known, at))
         return costs_nano
 
     def _prices(self, model: Model, snapshot: Snapshot) -> _Prices:
@@ -140,9 +141,10 @@ class Forecast:
         return found
 
 
-def _note_dearer(costs_nano: dict[str, int], currency: str, nano: int) -> None:
-    if nano > costs_nano.get(currency, -1):
-        costs_nano[currency] = min(nano, MAX_LIMIT)
+def _note_cost(costs_nano: dict[str, int], paid: Cost | None) -> None:
+    """Keep the dearest of each currency."""
+    if paid is not None and paid.nano > costs_nano.get(paid.currency, -1):
+        costs_nano[paid.currency] = min(paid.nano, MAX_LIMIT)
 
 
 def counted_name(request: Request, model: Model) -> str:
