@@ -170,17 +170,17 @@ class Plan:
         self.gauges = gauges
         self.for_end_users = frozenset(gauge.end_user for gauge in gauges if gauge.end_user is not None)
         self.budgets = [gauge for gauge in gauges if isinstance(gauge, BudgetGauge)]
-        self._lines = [LimitLines(kind, shown) for kind in (b"requests", b"tokens") if (shown := _shown(gauges, kind))]
+        self._lines = LimitLines({kind: _shown(gauges, kind) for kind in (b"requests", b"tokens")})
         self._amounts = [0 if gauge.fixed is None else gauge.fixed[0] for gauge in gauges]
         self._used = [0 if gauge.fixed is None else gauge.fixed[1] for gauge in gauges]
         # What most plans are made of is not asked of each gauge for every request.
         self._inputs: list[int] = []
         self._outputs: list[tuple[int, int]] = []
-        self._money: list[tuple[int, str, int]] = []
+        self._money: dict[str, list[tuple[int, int]]] = {}
         self._others: list[tuple[int, Gauge]] = []
         for at, gauge in enumerate(gauges):
             if isinstance(gauge, BudgetGauge):
-                self._money.append((at, gauge.budget.currency, gauge.guessed_at_most))
+                self._money.setdefault(gauge.budget.currency, []).append((at, gauge.guessed_at_most))
             elif isinstance(gauge, LimitGauge) and gauge.plain_unit == "input_tokens":
                 self._inputs.append(at)
             elif isinstance(gauge, LimitGauge) and gauge.plain_unit == "output_tokens":
@@ -202,15 +202,17 @@ class Plan:
 
     def amounts(self, estimate: Estimate) -> list[int]:
         """Return how much a request claims of each before it is made."""
-        _, input_tokens, output_tokens, is_guess, costs_nano = estimate
         amounts = self._amounts.copy()
+        is_guess = estimate.is_guess
         for at in self._inputs:
-            amounts[at] = input_tokens
+            amounts[at] = estimate.input_tokens
+        output_tokens = estimate.output_tokens
         for at, most in self._outputs:
             amounts[at] = most if is_guess and output_tokens > most else output_tokens
-        for at, currency, most in self._money:
-            nano = costs_nano.get(currency, 0)
-            amounts[at] = most if is_guess and nano > most else nano
+        for currency, budgets in self._money.items():
+            nano = estimate.costs_nano.get(currency, 0)
+            for at, most in budgets:
+                amounts[at] = most if is_guess and nano > most else nano
         for at, gauge in self._others:
             amounts[at] = gauge.amount(estimate)
         return amounts
@@ -218,25 +220,26 @@ class Plan:
     def used(self, record: UsageRecord) -> list[int]:
         """Return how much a request has used of each, once it is over."""
         used = self._used.copy()
-        get = record.units.get
+        units = record.units
         for at in self._inputs:
-            used[at] = min(get("input_tokens", 0), MAX_LIMIT)
+            used[at] = units.get("input_tokens", 0)
         for at, _ in self._outputs:
-            used[at] = min(get("output_tokens", 0), MAX_LIMIT)
-        for at, currency, _ in self._money:
-            used[at] = min(_paid(record, currency), MAX_LIMIT)
+            used[at] = units.get("output_tokens", 0)
+        for currency, budgets in self._money.items():
+            paid = _paid(record, currency)
+            for at, _ in budgets:
+                used[at] = paid
         for at, gauge in self._others:
             used[at] = gauge.used(record)
+        if used and max(used) > MAX_LIMIT:
+            return [min(each, MAX_LIMIT) for each in used]
         return used
 
     def lines(self, answer: Reservation | Refusal) -> HeaderLines:
         """Return the `x-ratelimit` lines: of requests and of tokens, the tightest limit each."""
-        lines = b""
+        used = answer.used
         # None while the counters are away.
-        if used := answer.used:
-            for each in self._lines:
-                lines += each.write(answer, used)
-        return lines
+        return self._lines.write(answer, used) if used else b""
 
     def of(self, end_user: str | None) -> "Plan":
         """Return the plan for the requests of one end user."""

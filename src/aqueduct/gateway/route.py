@@ -5,6 +5,7 @@ models for what it was refused for.
 """
 
 import asyncio
+from collections.abc import Awaitable
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -68,11 +69,11 @@ class Router:
         self._steering = Steering(self._traffic.rng)
         self._attachments, self._mirrors = extras or Extras()
 
-    async def open(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Exchange:
+    def open(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Awaitable[Exchange]:
         """Return the first answer that any target gives; raise `AllTargetsFailed`, or the refusal of the request."""
         if model.routing.is_steered:
             model, request = self.steer(model, request, entry, snapshot)
-        return await self.ask(model, request, entry, snapshot)
+        return self.ask(model, request, entry, snapshot)
 
     def steer(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> tuple[Model, Request]:
         """Return the model that rules and splits send a request to, and the request under its name."""
