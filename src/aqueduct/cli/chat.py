@@ -80,7 +80,9 @@ def stream_answer(client: httpx2.Client, model: str, messages: list[Message]) ->
                 if line.startswith("data: ") and line != "data: [DONE]":
                     yield from read_event(line.removeprefix("data: "))
     except httpx2.ConnectError:
-        raise ChatFailed(f"No gateway answers at {client.base_url}. Is `aqueduct serve` running?") from None
+        raise ChatFailed(
+            f"No gateway answers at {client.base_url}. Is `aqueduct serve` running? --url names another."
+        ) from None
     except httpx2.HTTPError as error:
         raise ChatFailed(f"The gateway's answer broke off: {error}") from None
     finally:

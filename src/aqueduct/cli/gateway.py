@@ -40,7 +40,10 @@ def read_states(settings: Settings, url: str | None) -> tuple[States, str | None
             return {}, f"The gateway at {base_url} does not say how its targets are: {said}"
         listed = msgspec.json.decode(answer.content, type=_Listed)
     except httpx2.HTTPError:
-        return {}, f"No gateway answers at {base_url}, so that the states of targets are not known."
+        return (
+            {},
+            f"No gateway answers at {base_url}, so that the states of targets are not known: --url names another.",
+        )
     except msgspec.MsgspecError:
         return {}, f"What answers at {base_url} is not this version's gateway."
     except ConfigurationError as error:

@@ -13,11 +13,11 @@ from rich.table import Table
 
 from aqueduct.cli.gateway import read_states
 from aqueduct.cli.printing import printable
-from aqueduct.cli.session import note, settings_for, show
+from aqueduct.cli.session import note, settings_for, settings_with_config, show
 from aqueduct.config.file import ConfigFile
 from aqueduct.config.notes import find_notes
 from aqueduct.config.price_book import PriceBook
-from aqueduct.control.probing import Prober, Signer
+from aqueduct.control.probing import Prober, Signer, Verdict
 from aqueduct.control.served import ServedTarget, check_credentials, list_served
 from aqueduct.domain.model import Target
 from aqueduct.domain.snapshot import Snapshot
@@ -37,7 +37,7 @@ ConfigOption = Annotated[Path | None, typer.Option(help="The file that says what
 
 def check(config: ConfigOption = None) -> None:
     """Check settings and config, and print what would be served, secrets masked."""
-    settings = settings_for(config_file=config)
+    settings = settings_with_config(config)
     snapshot = _load(settings)
     check_credentials(snapshot, KINDS)
     table = Table("model", "aliases", "target", "address", "credential")
@@ -65,7 +65,7 @@ def show_models(
     """Show every model and its targets, how each is at the gateway that runs, and whether it answers."""
     if context.invoked_subcommand is not None:
         return
-    settings = settings_for(config_file=config)
+    settings = settings_with_config(config)
     snapshot = asyncio.run(_complete(_load(settings)))
     states, why_not = read_states(settings, url)
     verdicts = asyncio.run(_probe(settings, snapshot)) if probe else {}
@@ -85,12 +85,17 @@ def show_models(
             "" if target.context_window is None else str(target.context_window),
             states.get((target.name, target.provider.key_number), "not known"),
         ]
-        answer = [verdicts.get(target) or unasked[target.provider.kind]] if probe else []
+        verdict = verdicts.get(target)
+        answer = [verdict.words if verdict else unasked[target.provider.kind]] if probe else []
         table.add_row(*map(escape, [*cells, *answer]))
     show(table)
     _show_courses(snapshot)
     if why_not is not None:
         note(why_not)
+    failed = sum(not each.is_well for each in verdicts.values())
+    if failed:
+        note(f"{failed} of the {len(verdicts)} targets that were asked did not answer as they should.")
+        raise typer.Exit(1)
 
 
 @commands.command("fetch")
@@ -130,12 +135,12 @@ async def _complete(snapshot: Snapshot) -> Snapshot:
     return await PriceBook().complete(snapshot)
 
 
-async def _probe(settings: Settings, snapshot: Snapshot) -> dict[Target, str]:
+async def _probe(settings: Settings, snapshot: Snapshot) -> dict[Target, Verdict]:
     transport = Transport(transport_options(settings))
     signers: dict[str, Signer] = {"google": GoogleSigner(transport), "aws": AwsSigner()}
 
-    def tell(target: Target, verdict: str) -> None:
-        note(f"{target.name}, key {target.provider.key_number}: {verdict}")
+    def tell(target: Target, verdict: Verdict) -> None:
+        note(f"{target.name}, key {target.provider.key_number}: {verdict.words}")
 
     try:
         return await Prober(KINDS, transport, signers, tell).probe(snapshot)

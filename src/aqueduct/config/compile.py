@@ -74,6 +74,18 @@ class KindRules(Protocol):
     def reads_images(self) -> bool:
         """Whether its targets may be sent images where the config does not say."""
 
+    @property
+    def reads_files(self) -> bool:
+        """The same of files."""
+
+    @property
+    def files_host(self) -> str | None:
+        """The only host (or those below it) where that holds; None: wherever it is."""
+
+    @property
+    def file_types(self) -> frozenset[str]:
+        """The types of files that can be sent to its targets; none where its format has no files."""
+
 
 Kinds = Mapping[str, KindRules]
 
@@ -300,8 +312,21 @@ class _Compiler:
             context_window=window if isinstance(window, int) else None,
             is_window_given=window is not None,
             reads_images=self._kinds[provider.kind].reads_images if node.reads_images is None else node.reads_images,
+            reads_files=self._reads_files(node, provider, path),
             label=node.label,
         )
+
+    def _reads_files(self, node: TargetNode, provider: Provider, path: str) -> bool:
+        """Return whether files go to a target as they are, or as their text."""
+        kind = self._kinds[provider.kind]
+        if node.reads_files and not kind.file_types:
+            message = f"no file can be sent to a provider of kind '{provider.kind}': it gets the text of documents"
+            raise self._source.error(f"{path}.reads_files", message)
+        if node.reads_files is not None:
+            return node.reads_files
+        host = "" if provider.origin is None else provider.origin.host
+        is_there = kind.files_host is None or f".{host}".endswith(f".{kind.files_host}")
+        return kind.reads_files and is_there
 
 
 def _timeouts(default: Timeouts, *nodes: TimeoutsNode) -> Timeouts:
