@@ -38,7 +38,6 @@ def settings_with_config(config: Path | None) -> Settings:
         return settings
     noted = noted_config_file(settings)
     if noted is None:
-        hint_at_config(settings)
         return settings
     note(f"The config is {noted}, with which the gateway was started; --config names another one.")
     return settings.model_copy(update={"config_file": noted})
@@ -47,7 +46,7 @@ def settings_with_config(config: Path | None) -> Settings:
 def hint_at_config(settings: Settings) -> None:
     """Tell of a config file in this directory that nothing names."""
     if settings.config_file is None and CONFIG_NAME.is_file():
-        note(f"There is an {CONFIG_NAME} here, which is not read: name it with --config {CONFIG_NAME}.")
+        note(f"There is an {CONFIG_NAME} here, which nothing names, so that it is not read: --config {CONFIG_NAME}")
 
 
 def in_workspace(work: Callable[[Workspace], Awaitable[Result]]) -> Result:

@@ -1,6 +1,5 @@
 """Turns a parsed file into a snapshot, or points at the line that is wrong."""
 
-import difflib
 import re
 import time
 from collections.abc import Collection, Mapping
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from aqueduct.config.caching import compile_cache
+from aqueduct.config.choices import likely
 from aqueduct.config.load import Source
 from aqueduct.config.prices import compile_prices
 from aqueduct.config.routing import check_fallbacks, compile_breaker, compile_limits, compile_routing
@@ -27,6 +27,8 @@ _FORBIDDEN_HEADERS = frozenset(
 )
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[^\s./@]+(\.[^\s./@]+)*\.?")
+"""Names without empty parts; underscores are met in containers' names."""
 _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}")
 """An option may become part of a host, a path or a query."""
 
@@ -273,6 +275,8 @@ class _Compiler:
             raise self._source.error(path, "the base_url must begin with http:// or https:// and a host")
         if url.username or url.password or url.query or url.fragment:
             raise self._source.error(path, "the base_url may hold no credential, query or fragment")
+        if ":" not in url.hostname and not _HOST.fullmatch(url.hostname):
+            raise self._source.error(path, f"the base_url's host '{url.hostname}' is not one")
         base_path = url.path.rstrip("/")
         if not all(32 < ord(character) < 127 for character in base_path + url.hostname):
             raise self._source.error(path, "the base_url holds characters that no request line can carry")
@@ -349,8 +353,8 @@ def _of_streams(timeouts: Timeouts) -> Timeouts:
 
 
 def _unknown(what: str, name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
+    near = likely(name, known)
+    hint = f"did you mean '{near}'?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
     return f"the {what} '{name}' is not known ({hint})"
 
 

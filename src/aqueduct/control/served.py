@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from aqueduct.domain.model import Provider, Target
+from aqueduct.domain.model import Model, Provider, Target
+from aqueduct.domain.routing import FallbackKind
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import ConfigurationError
 from aqueduct.providers.registry import Kind
@@ -15,6 +16,11 @@ from aqueduct.upstream.google_signer import check_service_account
 
 _CREDENTIAL_CHECKS = {"google": check_service_account, "aws": check_aws_credentials}
 """By the name of a signer."""
+_FALLBACK_WORDS = {
+    FallbackKind.FAILURE: "that no target answered",
+    FallbackKind.CONTEXT_OVERFLOW: "that are too long",
+    FallbackKind.CONTENT_POLICY: "that were refused for what they say",
+}
 
 
 class ServedTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +53,16 @@ def list_served(snapshot: Snapshot) -> Iterator[ServedTarget]:
                 strategy=model.routing.strategy.value,
                 key=fingerprint(target.provider),
             )
+
+
+def other_ways(model: Model) -> Iterator[tuple[str, str]]:
+    """Yield which requests of a model are answered otherwise than by its targets, and by what: fallbacks, the cache."""
+    for kind, requests in _FALLBACK_WORDS.items():
+        if names := model.routing.fallbacks_of(kind):
+            yield requests, f"model {', then '.join(names)}"
+    if (cache := model.cache) is not None:
+        asked = "" if cache.is_always else " and ask for it"
+        yield f"that equal one of the last {cache.ttl_seconds:g} s{asked}", "the cache"
 
 
 def check_credentials(snapshot: Snapshot, kinds: Mapping[str, Kind]) -> None:

@@ -36,10 +36,10 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     the names of the secrets that its `signer` takes, if it has one.
     `headers` say who asks, in every request. `models_path` is what is asked for to see whether the provider is well; a
     kind that does not list its models there says so, and any answer will do. `reads_images` is false where no model of
-    the kind sees; `reads_files` where the files that its format carries are to become text all the same, unless the config
-    says otherwise, and `files_host` names the only place where they are not. `serves_files`: its models are files here. A kind with `open_options` takes whatever options and
-    credentials there are, but those reserved; `extra` is what has to be installed for it, by the name of the module and
-    of our extra.
+    the kind sees, `reads_files` where files become text unless the config says otherwise; `files_host` is the only
+    place where they do not, None: wherever it is. `serves_files`: its models are files here. A kind with `open_options`
+    takes whatever options and credentials there are, but those reserved; `extra` is what has to be installed for it, by
+    the name of the module and of our extra.
     """
 
     adapter: Adapter

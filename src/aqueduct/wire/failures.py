@@ -1,4 +1,4 @@
-"""What the log and the command line say of an upstream that failed: its class in words, and the reason as far as it is ours.
+"""What the log and the command line say of an upstream that failed: its class in words, and a reason in ours.
 
 An upstream's own prose may repeat prompts and keys, and is never said.
 """
