@@ -40,7 +40,6 @@ def check(config: ConfigOption = None) -> None:
     settings = settings_with_config(config)
     hint_at_config(settings)
     snapshot = _load(settings)
-    check_credentials(snapshot, KINDS)
     table = Table("model", "aliases", "target", "priority", "address", "credential")
     for served in list_served(snapshot):
         target = served.target
@@ -50,6 +49,7 @@ def check(config: ConfigOption = None) -> None:
     _show_courses(snapshot)
     if settings.config_file is not None:
         _tell_oddities(settings.config_file)
+    check_credentials(snapshot, KINDS)
     note(
         f"The settings and {settings.config_file or 'the default config'} are good. Kinds: {', '.join(sorted(KINDS))}."
     )

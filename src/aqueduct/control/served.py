@@ -16,6 +16,8 @@ from aqueduct.upstream.google_signer import check_service_account
 
 _CREDENTIAL_CHECKS = {"google": check_service_account, "aws": check_aws_credentials}
 """By the name of a signer."""
+_MODULES = {"google": "joserfc", "aws": "botocore", "litellm": "litellm"}
+"""What is looked for of an extra; those that sign are called as the signer is."""
 _FALLBACK_WORDS = {
     FallbackKind.FAILURE: "that no target answered",
     FallbackKind.CONTEXT_OVERFLOW: "that are too long",
@@ -72,11 +74,22 @@ def check_credentials(snapshot: Snapshot, kinds: Mapping[str, Kind]) -> None:
         if extra is not None and importlib.util.find_spec(extra) is None:
             raise ConfigurationError(
                 f"provider '{provider.name}': the kind '{provider.kind}' needs an extra that is not installed: "
-                f"run `pip install 'aqueduct-gateway[{extra}]'`"
+                + how_to_install(extra)
             )
         check = _CREDENTIAL_CHECKS.get(kinds[provider.kind].signer or "")
         if check is not None:
             check(provider)
+
+
+def missing_extra(kind: Kind, *, has_key: bool) -> str | None:
+    """Return the extra that a kind of provider takes and that is not installed; a key spares signatures."""
+    extra = kind.extra or (None if has_key else kind.signer)
+    return None if extra is None or importlib.util.find_spec(_MODULES[extra]) is not None else extra
+
+
+def how_to_install(extra: str) -> str:
+    """Say how an extra is had."""
+    return f"run `pip install 'aqueduct-gateway[{extra}]'`, or in a clone `.venv/bin/pip install -e '.[{extra}]'`"
 
 
 def mask(secret: str | None) -> str:
