@@ -1,6 +1,5 @@
 """The log's lines on targets: one when a target is taken out of use, one when it is back."""
 
-import time
 from collections.abc import Callable
 
 import structlog
@@ -18,7 +17,7 @@ logger = structlog.get_logger(__name__)
 class HealthLog:
     """Tells each opening and closing of a breaker once; requests that fail while it is open add nothing."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._openings: dict[str, int] = {}
 

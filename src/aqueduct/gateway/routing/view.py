@@ -1,7 +1,7 @@
 """The state of every target, for those who look at it: administrators, metrics, events."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -84,9 +84,9 @@ def down_event(target: Target, code: str) -> Event:
 class StateTeller:
     """Hears of targets that are taken out of use, or back."""
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, now: Callable[[], float] = time.monotonic) -> None:
         self._emit = emit
-        self._log = HealthLog()
+        self._log = HealthLog(now)
         self._down: dict[str, Event] = {}
 
     def __call__(self, state: TargetState, error: UpstreamError | None) -> None:
