@@ -86,6 +86,8 @@ def run(
         note(f"not as expected: {each.measure} is {each.found}, expected {bound} {each.expected}")
     if not report.is_as_expected:
         raise typer.Exit(1)
+    if described.expect != type(described.expect)():
+        note("Everything is as the scenario expects.")
 
 
 def _summary(report: "Report") -> Table:

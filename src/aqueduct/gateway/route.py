@@ -158,7 +158,7 @@ class Router:
             raise error from None
 
     def _tell(self, walk: Walk) -> None:
-        """Tell of targets that did not answer however often they were asked, where no breaker is there to tell it."""
+        """Tell of targets that failed a request which none answered, where no breaker is there to tell it."""
         for target, error in walk.unanswered.items():
             if not target.provider.breaker.is_enabled:
                 self._emit(down_event(target, error.code))

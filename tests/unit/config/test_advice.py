@@ -65,7 +65,7 @@ def test_a_provider_that_nothing_uses_and_a_file_without_models_are_told() -> No
         ("models:\n  - name: a\n    rules: [{when: {hasimages: true}}]\n", "(did you mean 'has_images'?)"),
         ("wholly_other: 1\n", "a.yaml:1: 'wholly_other' is not known here"),
         (
-            "providers: [{name: p, kind: local}]\nmodels:\n- name: al\n  targets: [{provider: p}]\n  fallbacks: [all]\n",
+            "providers: [{name: p, kind: local}]\nmodels:\n- name: al\n  targets: [{provider: p}]\n  fallbacks: [all]",
             "a.yaml:5: the fallback 'all' is not a model of this file (did you mean 'al'?)",
         ),
         ("providers: [{name: p, kind: vllm, base_url: 'http://a..b/v1'}]\n", "host 'a..b' is not one"),

@@ -1,7 +1,7 @@
 """What the log says of attempts that fail, and of targets that are taken out of use: enough, and no more."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from structlog.testing import capture_logs
@@ -12,6 +12,7 @@ from aqueduct.domain.model import Provider, Target
 from aqueduct.domain.routing import BreakerRules
 from aqueduct.errors import (
     InvalidRequest,
+    UpstreamError,
     UpstreamModelMissing,
     UpstreamRateLimited,
     UpstreamRejected,
@@ -104,7 +105,7 @@ def test_what_an_upstream_wrote_and_what_is_secret_is_in_no_line() -> None:
 
 def test_a_target_that_goes_down_and_comes_back_has_a_line_each() -> None:
     world = World([model(target("a", breaker=ONE_FAILURE), queue_seconds=0.0)])
-    answers = iter([broken(), 0.1])
+    answers: Iterator[float | UpstreamError] = iter([broken(), 0.1])
     world.behaviours["a/x"] = lambda _: next(answers)
     opened, failed, unasked, closed = lines_of(world, 1.0, 5.0)
     assert (opened["event"], opened["reason"], opened["code"]) == ("target_opened", "failure", "upstream_server_error")
