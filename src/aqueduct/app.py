@@ -44,6 +44,7 @@ from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.client_address import ClientAddress
 from aqueduct.gateway.documents.extraction import DocumentReader
 from aqueduct.gateway.endpoints import Endpoints
+from aqueduct.gateway.failure_log import FailureLog
 from aqueduct.gateway.forecast import Forecast
 from aqueduct.gateway.mirror import Mirrors
 from aqueduct.gateway.opening import Opener
@@ -174,6 +175,7 @@ async def _share(settings: Settings, snapshot: Snapshot, traffic: Traffic, event
     """Watch the targets, and share their health with the other gateways of a Valkey server, if there is one."""
     teller = StateTeller(events.emit)
     traffic.listeners.append(teller)
+    traffic.failure_listeners.append(FailureLog())
     traffic.retain(target for model in snapshot.models for target in model.targets)
     if settings.valkey_url is None:
         return Alone()

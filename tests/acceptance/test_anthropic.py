@@ -219,7 +219,7 @@ def test_aqueduct_models_asks_with_anthropics_credential(
     claude_gateway: GatewayProcess, claude: ScriptedUpstream
 ) -> None:
     claude.script(error_reply(401))
-    table = claude_gateway.run("models", "--probe", "--config", str(claude_gateway.config_file))
+    table = claude_gateway.run("models", "--probe", "--config", str(claude_gateway.config_file), status=1)
     assert "refuses the credential (401)" in table
     received = claude.received[0]
     assert (received.method, received.path, received.headers["x-api-key"]) == ("POST", "/v1/messages", KEY)

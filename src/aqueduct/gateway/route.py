@@ -13,7 +13,7 @@ from aqueduct.domain.event import Emit
 from aqueduct.domain.model import Model, Provider
 from aqueduct.domain.price import Price
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
-from aqueduct.errors import InvalidRequest, UpstreamError, UpstreamTimeout
+from aqueduct.errors import AllTargetsFailed, InvalidRequest, TargetDown, UpstreamError, UpstreamTimeout
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.attachments.preparing import Attachments, Opens
 from aqueduct.gateway.exchange import Exchange
@@ -132,7 +132,11 @@ class Router:
             if entry.call.is_committed:
                 raise walk.failure(now())
         self._tell(walk)
-        raise walk.failure(now())
+        failure = walk.failure(now())
+        if isinstance(failure, AllTargetsFailed) and not failure.causes:
+            none = TargetDown("no target of the model may be asked now")
+            self._traffic.tell_failure(entry.call.id, walk.model.name, walk.model.targets[0], none)
+        raise failure
 
     async def _ask(self, opener: Opens, ask: Ask, walk: Walk, entry: Entry) -> Exchange | None:
         """Ask one target; None where that failed, and the walk knows it."""
@@ -150,10 +154,12 @@ class Router:
             async with asyncio.timeout(walk.deadline_at - self._traffic.now()):
                 return await opener.open(ask.request, ask.target, entry)
         except TimeoutError:
-            raise UpstreamTimeout("the deadline of all attempts has passed") from None
+            error = UpstreamTimeout("the deadline of all attempts has passed")
+            self._traffic.tell_failure(entry.call.id, ask.request.model, ask.target, error)
+            raise error from None
 
     def _tell(self, walk: Walk) -> None:
-        """Tell of targets that did not answer however often they were asked, where no breaker is there to tell it."""
+        """Tell of targets that failed a request which none answered, where no breaker is there to tell it."""
         for target, error in walk.unanswered.items():
             if not target.provider.breaker.is_enabled:
                 self._emit(down_event(target, error.code))

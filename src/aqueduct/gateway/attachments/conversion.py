@@ -35,7 +35,7 @@ _MEDIA = ("image/", "audio/", "video/")
 
 
 class Needs(NamedTuple):
-    """What a target needs: see `providers/base.py`, and `reads_images` of a target."""
+    """What a target needs: see `providers/base.py`, and `reads_images` and `reads_files` of a target."""
 
     fetches_urls: bool
     file_types: frozenset[str]

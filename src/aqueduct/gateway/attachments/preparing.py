@@ -21,6 +21,8 @@ from aqueduct.gateway.opening import Opener
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
 
+NO_FILES: frozenset[str] = frozenset()
+
 DROPPED_IMAGES = "messages.content.image_url"
 """How the images that were left out are named to the client."""
 
@@ -58,7 +60,7 @@ class Attachments:
         operation = self._adapters.operation(request, target)
         return Needs(
             fetches_urls=operation.fetches_urls,
-            file_types=operation.file_types,
+            file_types=operation.file_types if target.reads_files else NO_FILES,
             reads_images=target.reads_images,
             drops_images=DROP_IMAGES in target.provider.drop_fields,
         )

@@ -117,11 +117,11 @@ class TargetState:
 class Flight:
     """One call to a target, from its beginning to its end."""
 
-    __slots__ = ("_began_at", "_is_probe", "_is_stream", "_slot", "_state", "_traffic")
+    __slots__ = ("_began_at", "_is_probe", "_is_stream", "_slot", "_state", "traffic")
 
     def __init__(self, traffic: "Traffic", state: TargetState, traits: Traits | None, is_stream: bool) -> None:
         now = traffic.now()
-        self._traffic = traffic
+        self.traffic = traffic
         self._state = state
         self._is_stream = is_stream
         self._slot: Slot | None = None
@@ -136,14 +136,14 @@ class Flight:
 
     def note_content(self) -> None:
         """The stream's first content is there."""
-        now = self._traffic.now()
+        now = self.traffic.now()
         self._state.first_content.add(now - self._began_at, now)
         if self._is_probe:
             self._end_probe(is_alive=True)
 
     def end(self, error: UpstreamError | None, units: Units, *, is_whole: bool) -> None:
         """It is over: it failed, was answered whole, or was given up, which says nothing of the target."""
-        state, now = self._state, self._traffic.now()
+        state, now = self._state, self.traffic.now()
         state.in_flight -= 1
         if error is not None:
             self._fail(error, now)
@@ -159,24 +159,24 @@ class Flight:
             state.call_next()
 
     def _fail(self, error: UpstreamError, now: float) -> None:
-        state, symptom = self._state, _symptom(error, self._state.target)
+        state, symptom = self._state, symptom_of(error, self._state.target)
         state.failures += symptom is not Symptom.NONE
         if symptom is Symptom.NONE:
             if self._is_probe:
                 self._end_probe(is_alive=True)
             return
         if state.breaker.fail(symptom, now, error.retry_after_seconds):
-            self._traffic.tell(state, error)
+            self.traffic.tell(state, error)
 
     def _end_probe(self, *, is_alive: bool) -> None:
         self._is_probe = False
         self._state.breaker.end_probe(is_alive=is_alive)
         self._state.leases.give_back(self._state.id)
         if is_alive:
-            self._traffic.tell(self._state, None)
+            self.traffic.tell(self._state, None)
 
 
-def _symptom(error: UpstreamError, target: Target) -> Symptom:
+def symptom_of(error: UpstreamError, target: Target) -> Symptom:
     """Return what an error says of a target; behind `*`, nothing where it may be about one name alone."""
     symptom = reaction_to(error).symptom
     is_of_name = target.model == WILDCARD and symptom is not Symptom.FAILURE and error.status != _UNAUTHORIZED
@@ -186,6 +186,9 @@ def _symptom(error: UpstreamError, target: Target) -> Symptom:
 Listener = Callable[[TargetState, UpstreamError | None], None]
 """Hears of every target that is taken out of use, with the error that decided it, and of those that are back."""
 
+FailureListener = Callable[[str, str, Target, UpstreamError], None]
+"""Hears of every attempt that failed: the request's id, the model that was asked, the target, and why."""
+
 
 class Traffic:
     """Every target's state and every model's retry budget, on one clock and with one pair of dice."""
@@ -194,6 +197,7 @@ class Traffic:
         self.now = now
         self.rng = rng or random.Random()  # noqa: S311 -- spreads load, keeps no secret
         self.listeners: list[Listener] = []
+        self.failure_listeners: list[FailureListener] = []
         self.leases = Leases()
         self.generation = 0
         """How often other targets came to be served."""
@@ -238,6 +242,11 @@ class Traffic:
         """Tell that a target is out of use, or back."""
         for listener in self.listeners:
             listener(state, error)
+
+    def tell_failure(self, request_id: str, model: str, target: Target, error: UpstreamError) -> None:
+        """Tell that an attempt has failed."""
+        for listener in self.failure_listeners:
+            listener(request_id, model, target, error)
 
     def _learn(self, target: Target, *, is_served: bool = False) -> TargetState:
         identity = identify(target)

@@ -1,7 +1,7 @@
 """The state of every target, for those who look at it: administrators, metrics, events."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -12,6 +12,7 @@ from aqueduct.domain.snapshot import Snapshot
 from aqueduct.domain.steering_words import Course, courses
 from aqueduct.errors import UpstreamError
 from aqueduct.gateway.routing.breaker import BreakerState
+from aqueduct.gateway.routing.health_log import HealthLog
 from aqueduct.gateway.routing.latency import Latency
 from aqueduct.gateway.routing.policy import Symptom
 from aqueduct.gateway.routing.traffic import TargetState, Traffic
@@ -83,19 +84,22 @@ def down_event(target: Target, code: str) -> Event:
 class StateTeller:
     """Hears of targets that are taken out of use, or back."""
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, now: Callable[[], float] = time.monotonic) -> None:
         self._emit = emit
+        self._log = HealthLog(now)
         self._down: dict[str, Event] = {}
 
     def __call__(self, state: TargetState, error: UpstreamError | None) -> None:
-        """Keep the metrics, and tell; a provider's limit is no event."""
+        """Keep the metrics and the log, and tell; a provider's limit is no event."""
         self.show(state)
         breaker = state.breaker
         if error is None or breaker.is_closed:
+            self._log.closed(state)
             if (down := self._down.pop(state.id, None)) is not None:
                 self._emit(target_up_event(down, now=time.time()))
             return
         TARGETS_OPENED.labels(error.code).inc()
+        self._log.opened(state, error.code)
         if breaker.reason is not Symptom.RATE_LIMIT:
             down = self._down[state.id] = down_event(state.target, error.code)
             self._emit(down)
@@ -104,8 +108,11 @@ class StateTeller:
         """Take note of what another gateway has found out and told: it is told once, but here it may be seen to end."""
         self.show(state)
         if state.breaker.is_closed:
+            self._log.closed(state)
             self._down.pop(state.id, None)
-        elif state.breaker.reason is not Symptom.RATE_LIMIT:
+            return
+        self._log.opened(state)
+        if state.breaker.reason is not Symptom.RATE_LIMIT:
             self._down[state.id] = down_event(state.target, state.breaker.reason.value)
 
     def show(self, state: TargetState) -> None:

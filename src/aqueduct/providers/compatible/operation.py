@@ -28,7 +28,6 @@ class CompatibleOperation(OpenAIOperation):
         self._quirks = quirks
         self._headers = headers
         self.fetches_urls = quirks.fetches_urls
-        self.file_types = quirks.file_types
 
     @override
     def build_request(self, request: Request, target: Target) -> UpstreamRequest:
