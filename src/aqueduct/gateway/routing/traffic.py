@@ -80,7 +80,7 @@ class TargetState:
     def is_in_use(self, now: float) -> bool:
         """Whether its breaker lets a request through now, and where it is to be tried, whether that is our turn."""
         breaker = self.breaker
-        if breaker.is_closed:
+        if breaker.is_closed or self.in_flight < breaker.room:
             return True
         return breaker.is_ready(now) and (breaker.state(now) is BreakerState.CLOSED or self.leases.has(self.id, now))
 
@@ -165,7 +165,7 @@ class Flight:
             if self._is_probe:
                 self._end_probe(is_alive=True)
             return
-        if state.breaker.fail(symptom, now, error.retry_after_seconds):
+        if state.breaker.fail(symptom, now, error.retry_after_seconds, state.in_flight):
             self._traffic.tell(state, error)
 
     def _end_probe(self, *, is_alive: bool) -> None:
@@ -179,7 +179,8 @@ class Flight:
 def _symptom(error: UpstreamError, target: Target) -> Symptom:
     """Return what an error says of a target; behind `*`, nothing where it may be about one name alone."""
     symptom = reaction_to(error).symptom
-    is_of_name = target.model == WILDCARD and symptom is not Symptom.FAILURE and error.status != _UNAUTHORIZED
+    is_of_all = symptom in (Symptom.FAILURE, Symptom.OVERLOAD) or error.status == _UNAUTHORIZED
+    is_of_name = target.model == WILDCARD and not is_of_all
     return Symptom.NONE if is_of_name else symptom
 
 

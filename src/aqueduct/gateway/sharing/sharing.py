@@ -165,7 +165,9 @@ class Sharing:
             # What has happened here meanwhile is newer, and is said next; an unknown reason is a later version's.
             return
         ends_at = sent_at + health.remaining_ms / 1000
-        if state.breaker.learn(_SYMPTOMS[health.reason], ends_at, health.openings, self._traffic.now()):
+        if state.breaker.learn(
+            _SYMPTOMS[health.reason], ends_at, health.openings, self._traffic.now(), state.in_flight
+        ):
             self._learned(state)
 
     def _meet(self) -> None:
