@@ -89,10 +89,7 @@ class PreparingOpener:
     async def open(self, request: Request, target: Target, entry: Entry) -> Exchange:
         """Return the target's answer to the request as it takes it."""
         needs = self._attachments.needs(request, target)
-        async with self._turn:  # a hedge needs much the same as the attempt beside it
-            prepared = self._prepared.get(needs)
-            if prepared is None:
-                prepared = self._prepared[needs] = await self._prepare(needs)
+        prepared = await self._prepare_once(needs)
         if prepared.refusal is not None:
             raise prepared.refusal
         began = len(entry.attempts)
@@ -102,6 +99,17 @@ class PreparingOpener:
                 if attempt.target is target:
                     attempt.dropped = (*attempt.dropped, DROPPED_IMAGES)
         return exchange
+
+    async def make_ready(self, request: Request, target: Target) -> None:
+        """Have what the target needs fetched and read, so that `open` sends at once, or raises what is in its way."""
+        await self._prepare_once(self._attachments.needs(request, target))
+
+    async def _prepare_once(self, needs: Needs) -> _Prepared:
+        async with self._turn:  # a hedge needs much the same as the attempt beside it
+            prepared = self._prepared.get(needs)
+            if prepared is None:
+                prepared = self._prepared[needs] = await self._prepare(needs)
+            return prepared
 
     def _changed(self, request: Request, needs: Needs, prepared: _Prepared) -> Request:
         if prepared.messages is None:

@@ -67,7 +67,7 @@ class Breaker:
         """Whether nothing stands in the way of a request."""
         self.open_until = 0.0
         self.room = 0
-        """How many requests at once it goes on getting while it is open: what it carries, where it only has too much."""
+        """How many requests at once it goes on getting while it is open: what it carries, if it only has too much."""
 
     def state(self, now: float) -> BreakerState:
         """Return its state; a limit that has passed is none any more."""
