@@ -21,7 +21,7 @@ from aqueduct.control.probing import Prober, Signer
 from aqueduct.control.served import ServedTarget, check_credentials, list_served
 from aqueduct.domain.model import Target
 from aqueduct.domain.snapshot import Snapshot
-from aqueduct.domain.steering_words import courses
+from aqueduct.domain.steering_words import list_routes
 from aqueduct.local import weights
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
@@ -44,7 +44,7 @@ def check(config: ConfigOption = None) -> None:
     for served in list_served(snapshot):
         table.add_row(*_names(served), served.target.name, served.address, served.credential)
     show(table)
-    _show_courses(snapshot)
+    _show_routes(snapshot)
     if settings.config_file is not None:
         for line, words in find_notes(settings.config_file.read_bytes()):
             note(f"{settings.config_file}:{line}: from LiteLLM's config, {printable(words)}")
@@ -88,7 +88,7 @@ def show_models(
         answer = [verdicts.get(target) or unasked[target.provider.kind]] if probe else []
         table.add_row(*map(escape, [*cells, *answer]))
     show(table)
-    _show_courses(snapshot)
+    _show_routes(snapshot)
     if why_not is not None:
         note(why_not)
 
@@ -112,12 +112,12 @@ def _names(served: ServedTarget) -> tuple[str, str]:
     return f"{served.model} (hidden)" if served.is_hidden else served.model, ", ".join(served.aliases)
 
 
-def _show_courses(snapshot: Snapshot) -> None:
+def _show_routes(snapshot: Snapshot) -> None:
     """Show where rules, splits and mirrors send requests, if there are any."""
     table = Table("model", "requests", "go to")
     for model in snapshot.models:
-        for course in courses(model):
-            table.add_row(*map(escape, (model.name, course.requests, course.destination)))
+        for route in list_routes(model):
+            table.add_row(*map(escape, (model.name, route.requests, route.destination)))
     if table.row_count:
         show(table)
 

@@ -37,9 +37,10 @@ from aqueduct.domain.steering import (
     Text,
     TextSource,
 )
+from aqueduct.domain.steering_words import FLAGS
 
-_FLAGS = ("has_images", "has_audio", "has_files", "needs_tools", "wants_json", "stream")
-_SINGLE_TEXTS = ("reasoning_effort", "end_user", "user", "service_account", "team", "organisation", "token")
+_KEYED_TEXTS = (TextSource.HEADER, TextSource.METADATA)
+_SINGLE_TEXTS = tuple(source for source in TextSource if source not in _KEYED_TEXTS)
 _SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _WHOLE = 100.0
@@ -118,7 +119,7 @@ class _Compiler:
 
     def _conditions(self, node: WhenNode, path: str) -> Iterator[Condition]:
         """Yield what a mapping says; what costs the least to find out comes first."""
-        for name in _FLAGS:
+        for name in FLAGS:
             if (wanted := getattr(node, name)) is not None:
                 yield Flag(name, wanted)
         yield from self._texts(node, path)
@@ -134,9 +135,9 @@ class _Compiler:
         return self._all_of(node, path)
 
     def _texts(self, node: WhenNode, path: str) -> Iterator[Condition]:
-        for name in _SINGLE_TEXTS:
-            if (test := getattr(node, name)) is not None:
-                yield self._text(TextSource(name), "", test, f"{path}.{name}")
+        for source in _SINGLE_TEXTS:
+            if (test := getattr(node, source.value)) is not None:
+                yield self._text(source, "", test, f"{path}.{source.value}")
         for name, test in node.headers.items():
             where = f"{path}.headers.{name}"
             yield self._text(TextSource.HEADER, self._header(name, where), test, where)

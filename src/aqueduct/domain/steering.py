@@ -41,7 +41,7 @@ class TextSource(enum.Enum):
 
 
 class Flag(msgspec.Struct, frozen=True):
-    """Something that is so or not: `has_images`, `has_audio`, `has_files`, `needs_tools`, `wants_json`, `stream`."""
+    """Something that is so or not; the names, each with its words, are `FLAGS` in `steering_words.py`."""
 
     name: str
     is_wanted: bool

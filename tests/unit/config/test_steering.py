@@ -7,7 +7,7 @@ from aqueduct.config.load import parse_source
 from aqueduct.domain.model import Model
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.domain.steering import Side
-from aqueduct.domain.steering_words import courses
+from aqueduct.domain.steering_words import list_routes
 from aqueduct.errors import ConfigurationError
 from aqueduct.providers.registry import KINDS
 
@@ -72,7 +72,7 @@ def test_a_split_names_labels_first_and_models_otherwise() -> None:
     ],
 )  # fmt: skip
 def test_what_was_written_is_told_in_plain_words(lines: str, words: str) -> None:
-    assert words in [course.requests for course in courses(model_of(lines))]
+    assert words in [route.requests for route in list_routes(model_of(lines))]
 
 
 @pytest.mark.parametrize(
