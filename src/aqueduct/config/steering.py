@@ -9,6 +9,7 @@ from aqueduct.config.load import Source
 from aqueduct.config.schema import ModelNode
 from aqueduct.config.steering_nodes import (
     By,
+    GroupName,
     HeaderGroupNode,
     MatchesNode,
     PercentageNode,
@@ -98,8 +99,13 @@ class _Compiler:
         node = self._node.mirror
         if node is None:
             return None
+        if (node.model is None) == (node.target is None):
+            raise self._source.error(f"{self._path}.mirror", "a mirror names either a model or a target")
+        if node.target is not None:
+            self._check_target(node.target, f"{self._path}.mirror.target")
         return Mirror(
             model=node.model,
+            target=node.target or "",
             share=node.share,
             concurrency=node.concurrency,
             timeout_seconds=node.timeout,
@@ -107,12 +113,15 @@ class _Compiler:
         )
 
     def _check_targets(self, node: RuleNode, path: str) -> None:
-        known = self._labels | self._names
         for number, name in enumerate(node.targets or ()):
-            if name not in known:
-                shown = ", ".join(sorted(known))
-                message = f"no target of '{self._node.name}' has the label or name '{name}' (known: {shown})"
-                raise self._source.error(f"{path}.targets[{number}]", message)
+            self._check_target(name, f"{path}.targets[{number}]")
+
+    def _check_target(self, name: str, path: str) -> None:
+        known = self._labels | self._names
+        if name not in known:
+            shown = ", ".join(sorted(known))
+            message = f"no target of '{self._node.name}' has the label or name '{name}' (known: {shown})"
+            raise self._source.error(path, message)
 
     def _all_of(self, node: WhenNode, path: str) -> AllOf:
         return AllOf(tuple(self._conditions(node, path)))
@@ -176,7 +185,7 @@ class _Compiler:
     def _grouping(self, by: By, path: str) -> Grouping:
         if isinstance(by, HeaderGroupNode):
             return Grouping(GroupKind.HEADER, self._header(by.header, f"{path}.header"))
-        return Grouping(GroupKind(by.value))
+        return Grouping(GroupKind.END_USER if by is GroupName.USER else GroupKind(by.value))
 
     def _header(self, name: str, path: str) -> str:
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _SECRET_HEADERS:
@@ -211,7 +220,7 @@ def _destinations(model: Model, path: str) -> Iterator[tuple[str, str]]:
     for side in routing.split.sides if routing.split is not None else ():
         if side.is_model:
             yield f"{path}.split.{side.name}", side.name
-    if routing.mirror is not None:
+    if routing.mirror is not None and routing.mirror.model is not None:
         yield f"{path}.mirror.model", routing.mirror.model
 
 

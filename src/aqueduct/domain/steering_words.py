@@ -13,6 +13,7 @@ from aqueduct.domain.steering import (
     Grouping,
     GroupKind,
     Length,
+    Mirror,
     Not,
     Percentage,
     Rule,
@@ -54,12 +55,17 @@ def list_routes(model: Model) -> Iterator[Route]:
         yield Route("all others", "its targets", None)
     if (mirror := routing.mirror) is not None:
         share = f"a copy of {mirror.share * 100:g} %, at most {mirror.concurrency} at once"
-        yield Route(share, f"model {mirror.model}, its answer dropped", mirror.model)
+        yield Route(share, f"{mirror_words(mirror)}, its answer dropped", mirror.model, (mirror.target,))
 
 
 def rule_words(rule: Rule) -> str:
     """Return where a rule sends what it takes."""
     return f"targets {', '.join(rule.targets)}" if rule.model is None else f"model {rule.model}"
+
+
+def mirror_words(mirror: Mirror) -> str:
+    """Return where copies go."""
+    return f"targets {mirror.target}" if mirror.model is None else f"model {mirror.model}"
 
 
 def grouping_words(by: Grouping) -> str:

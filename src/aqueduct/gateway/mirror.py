@@ -98,7 +98,7 @@ class Mirrors:
         # What the cache answered was asked of nobody: there is nothing to compare.
         if mirror is None or request is None or not original.attempts or self._traffic.rng.random() >= mirror.share:
             return
-        shadow = snapshot.find(mirror.model)
+        shadow = _shadow(model, mirror, original, snapshot)
         if shadow is None or self._group is None or not self._journal.is_writable:
             return
         target = self._pick(shadow, request, original)
@@ -259,6 +259,15 @@ class _Account:
 
     def _elapsed_ms(self) -> float:
         return (time.perf_counter() - self._started) * 1000
+
+
+def _shadow(model: Model, mirror: Mirror, original: Entry, snapshot: Snapshot) -> Model | None:
+    """Return whom the copy is for: another model, or the own targets that are meant but for those that were asked."""
+    if mirror.model is not None:
+        return snapshot.find(mirror.model)
+    asked = {attempt.record.target for attempt in original.attempts}
+    meant = [each for each in model.targets if mirror.target in (each.label, each.name) and each.name not in asked]
+    return msgspec.structs.replace(model, targets=tuple(meant)) if meant else None
 
 
 def _outcome(error: Exception | None) -> str:

@@ -61,14 +61,20 @@ class Scene:
 
     def __init__(self, mirror: Mirror, limits: TargetLimits | None) -> None:
         self.notebook = Notebook()
-        self.world = World([model(target("a"), mirror=mirror), model(target("s", limits=limits), name="shadow")])
+        self.answered = target("a")
+        self.world = World(
+            [
+                model(self.answered, target("b", label="new"), mirror=mirror),
+                model(target("s", limits=limits), name="shadow"),
+            ]
+        )
         opener = cast("Opener", SimulatedOpener(self.world))
         self.mirrors = Mirrors(opener, None, self.notebook, NoRecorder(), self.world.traffic)
 
     def send(self) -> None:
         entry = Entry(cast("Call", Client()), Principal(id="p"), "chat")
         entry.request = chat()
-        entry.attempts.append(cast("Attempt", object()))
+        entry.attempts.append(Attempt(self.answered, entry.request))
         self.mirrors.send(self.world.snapshot.by_name["m"], entry, self.world.snapshot)
 
 
@@ -202,3 +208,15 @@ def test_a_bug_before_a_copy_is_sent_does_not_reach_the_request_that_was_answere
     with capture_logs() as logs:
         assert play(Mirror(model="shadow", share=1), act).world.names() == []
     assert [(entry["event"], entry["request_id"]) for entry in logs] == [("bug", "request")] * 1
+
+
+def test_a_copy_may_go_to_a_target_of_the_model_itself_but_not_to_one_that_was_asked() -> None:
+    async def act(scene: Scene) -> None:
+        scene.send()
+        scene.answered = scene.world.snapshot.by_name["m"].targets[1]
+        scene.send()
+        await asyncio.sleep(1)
+
+    scene = play(Mirror(target="new", share=1), act)
+    assert scene.world.names() == ["b/x"]
+    assert [(record.model, record.target) for record in scene.notebook.records] == [("m", "b/x")]
