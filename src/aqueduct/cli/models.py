@@ -21,7 +21,7 @@ from aqueduct.control.probing import Prober, Signer, Verdict
 from aqueduct.control.served import ServedTarget, check_credentials, list_served, other_ways
 from aqueduct.domain.model import Target
 from aqueduct.domain.snapshot import Snapshot
-from aqueduct.domain.steering_words import courses
+from aqueduct.domain.steering_words import list_routes
 from aqueduct.local import weights
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
@@ -46,7 +46,7 @@ def check(config: ConfigOption = None) -> None:
         cells = (*_names(served), target.name, str(target.priority), served.address, served.credential)
         table.add_row(*map(escape, cells))
     show(table)
-    _show_courses(snapshot)
+    _show_routes(snapshot)
     if settings.config_file is not None:
         _tell_oddities(settings.config_file)
     check_credentials(snapshot, KINDS)
@@ -103,7 +103,7 @@ def show_models(
         answer = [verdict.words if verdict else unasked[target.provider.kind]] if probe else []
         table.add_row(*map(escape, [*cells, *answer]))
     show(table)
-    _show_courses(snapshot)
+    _show_routes(snapshot)
     if why_not is not None:
         note(why_not)
     failed = sum(not each.is_well for each in verdicts.values())
@@ -131,12 +131,12 @@ def _names(served: ServedTarget) -> tuple[str, str]:
     return f"{served.model} (hidden)" if served.is_hidden else served.model, ", ".join(served.aliases)
 
 
-def _show_courses(snapshot: Snapshot) -> None:
+def _show_routes(snapshot: Snapshot) -> None:
     """Show where rules, splits, mirrors and fallbacks send requests, and what the cache answers, if there are any."""
     table = Table("model", "requests", "go to")
     for model in snapshot.models:
-        for course in courses(model):
-            table.add_row(*map(escape, (model.name, course.requests, course.destination)))
+        for route in list_routes(model):
+            table.add_row(*map(escape, (model.name, route.requests, route.destination)))
         for requests, destination in other_ways(model):
             table.add_row(*map(escape, (model.name, requests, destination)))
     if table.row_count:

@@ -75,6 +75,7 @@ class Entry:
         "cached",
         "call",
         "first_byte_ms",
+        "is_judged",
         "is_settled",
         "model",
         "operation",
@@ -100,13 +101,17 @@ class Entry:
         self.is_settled = False
         self.traffic: Traffic | None = None
         self.traits: Traits | None = None
+        self.is_judged = True
+        """Whether its attempts say something of their targets' health."""
         self.cached: CacheUse | None = None
 
     def begin_attempt(self, target: Target, request: Request) -> Attempt:
         """Start the record of one call to `target`."""
         attempt = Attempt(target, request)
         if self.traffic is not None:
-            attempt.flight = self.traffic.begin(target, self.traits, is_stream=request.is_stream)
+            attempt.flight = self.traffic.begin(
+                target, self.traits, is_stream=request.is_stream, is_judged=self.is_judged
+            )
         self.attempts.append(attempt)
         return attempt
 

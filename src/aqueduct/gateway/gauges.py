@@ -1,15 +1,15 @@
 """What the limits and budgets of a caller ask of one request, compiled once for each caller and model."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from aqueduct.counters import claims
 from aqueduct.counters.answers import Refusal, Reservation
 from aqueduct.counters.claims import MAX_LIMIT, Claim, Claims, Place, Window
 from aqueduct.domain.budget import Budget
-from aqueduct.domain.limit import Dimension, Limit
+from aqueduct.domain.limit import Limit
+from aqueduct.domain.measure import MEASURES
 from aqueduct.domain.period import FOREVER, Span, budget_key, span_at
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.subject import EVERY_END_USER, SubjectType
@@ -28,35 +28,6 @@ _MAX_PLANS = 10_000
 _END_USER_CHARACTERS = 200
 _MAX_END_USERS = 1_000
 """For how many end users of one caller plans are kept; longer names than are counted apart are not."""
-
-
-class Measure(NamedTuple):
-    """How a dimension is counted and told of: its words, the type of its error, the kind of its headers if it has any.
-
-    `unit` is what a record says was used, and `estimate` how much of that is expected (None: a request counts as one);
-    `is_held`, that it counts for as long as the request runs.
-    """
-
-    words: str
-    error_type: str
-    kind: bytes | None = None
-    unit: str | None = None
-    estimate: Callable[[Estimate], int] | None = None
-    is_guessed: bool = False
-    is_held: bool = False
-
-
-MEASURES: Mapping[Dimension, Measure] = {
-    Dimension.REQUESTS_PER_MINUTE: Measure("requests per minute", "requests", b"requests"),
-    Dimension.INPUT_TOKENS_PER_MINUTE: Measure(
-        "input tokens per minute", "tokens", b"tokens", "input_tokens", attrgetter("input_tokens")
-    ),
-    Dimension.OUTPUT_TOKENS_PER_MINUTE: Measure(
-        "output tokens per minute", "tokens", b"tokens", "output_tokens", attrgetter("output_tokens"), is_guessed=True
-    ),
-    Dimension.CONCURRENT_REQUESTS: Measure("concurrent requests", "concurrency", is_held=True),
-}
-"""All that is to be said of a kind of limit: a new one is a row."""
 
 
 class Gauge(Protocol):
@@ -101,7 +72,7 @@ class LimitGauge:
         if measure.is_held:
             self._key = limit.id
             self.fixed = (1, 0)
-        elif measure.estimate is None:
+        elif measure.unit is None:
             self.fixed = (self._scaled(1), self._scaled(1))
 
     def claim(self, at: float, end_user: str | None) -> Claim:
@@ -115,8 +86,8 @@ class LimitGauge:
 
     def amount(self, estimate: Estimate) -> int:
         """Return how much a request claims before it is made."""
-        expected = self.measure.estimate
-        amount = self._scaled(1 if expected is None else expected(estimate))
+        unit = self.measure.unit
+        amount = self._scaled(1 if unit is None else getattr(estimate, unit))
         return min(amount, self.guessed_at_most) if estimate.is_guess else amount
 
     def used(self, record: UsageRecord) -> int:

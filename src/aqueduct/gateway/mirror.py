@@ -86,12 +86,19 @@ class Mirrors:
                 self._group = None
 
     def send(self, model: Model, original: Entry, snapshot: Snapshot) -> None:
-        """Send a copy of an answered request, if the dice say so and there is room; waits for nothing."""
+        """Send a copy of an answered request, if the dice say so and there is room; waits and raises for nothing."""
+        try:
+            self._send(model, original, snapshot)
+        except Exception as error:
+            # One of the process's edges: the request is answered and settled, and is not to hear of a bug here.
+            logger.error("bug", request_id=original.call.id, exc_info=error)
+
+    def _send(self, model: Model, original: Entry, snapshot: Snapshot) -> None:
         mirror, request = model.routing.mirror, original.request
         # What the cache answered was asked of nobody: there is nothing to compare.
         if mirror is None or request is None or not original.attempts or self._traffic.rng.random() >= mirror.share:
             return
-        shadow = snapshot.find(mirror.model)
+        shadow = _shadow(model, mirror, original, snapshot)
         if shadow is None or self._group is None or not self._journal.is_writable:
             return
         target = self._pick(shadow, request, original)
@@ -103,10 +110,10 @@ class Mirrors:
         self._group.create_task(self._work(model.name, _Copy(mirror, shadow, target, request, original, size)))
 
     def _pick(self, shadow: Model, request: Request, original: Entry) -> Target | None:
-        """Return the shadow's first target that is in use and has room."""
+        """Return the shadow's first target that is well and has room: what is to be tried is for real requests."""
         traits, now = Traits(request, original.principal.id, original.call.started_at), self._traffic.now()
         targets = order_targets(shadow, traits, self._traffic)
-        return next((each for each in targets if self._traffic.state(each).is_ready(now, traits)), None)
+        return next((each for each in targets if self._traffic.state(each).is_well(now, traits)), None)
 
     def _hold(self, size: int) -> bool:
         try:
@@ -129,6 +136,9 @@ class Mirrors:
         """Ask the shadow once, read what it answers, and record it, however that ends."""
         request = copy.request.with_fields(model=copy.shadow.name)
         attempts = Entry(copy.original.call, copy.original.principal, MIRROR)
+        # What it takes of the target's own limits counts, how it goes does not.
+        attempts.traffic, attempts.is_judged = self._traffic, False
+        attempts.traits = Traits(request, copy.original.principal.id, copy.original.call.started_at)
         account = _Account(copy, request, self._recorder)
         error: Exception | None = None
         try:
@@ -249,6 +259,15 @@ class _Account:
 
     def _elapsed_ms(self) -> float:
         return (time.perf_counter() - self._started) * 1000
+
+
+def _shadow(model: Model, mirror: Mirror, original: Entry, snapshot: Snapshot) -> Model | None:
+    """Return whom the copy is for: another model, or the own targets that are meant but for those that were asked."""
+    if mirror.model is not None:
+        return snapshot.find(mirror.model)
+    asked = {attempt.record.target for attempt in original.attempts}
+    meant = [each for each in model.targets if mirror.target in (each.label, each.name) and each.name not in asked]
+    return msgspec.structs.replace(model, targets=tuple(meant)) if meant else None
 
 
 def _outcome(error: Exception | None) -> str:

@@ -5,6 +5,7 @@ models for what it was refused for.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -15,7 +16,7 @@ from aqueduct.domain.price import Price
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
 from aqueduct.errors import AllTargetsFailed, InvalidRequest, TargetDown, UpstreamError, UpstreamTimeout
 from aqueduct.gateway.account import Entry
-from aqueduct.gateway.attachments.preparing import Attachments, Opens
+from aqueduct.gateway.attachments.preparing import Attachments, Opens, PreparingOpener
 from aqueduct.gateway.exchange import Exchange
 from aqueduct.gateway.mirror import Mirrors
 from aqueduct.gateway.routing.context_window import may_be_over
@@ -124,6 +125,7 @@ class Router:
             if delay_seconds is None:
                 exchange = await self._ask(opener, step, walk, entry)
             else:
+                await self._make_ready(opener, step, walk)
                 exchange = await race(step, delay_seconds, walk, entry, partial(self._open, opener, walk, entry))
             if exchange is not None:
                 if exchange.target.model == WILDCARD:
@@ -145,6 +147,15 @@ class Router:
         except (UpstreamError, InvalidRequest) as error:
             walk.note(ask.target, error)
             return None
+
+    async def _make_ready(self, opener: Opens, ask: Ask, walk: Walk) -> None:
+        """Have images and files ready before a hedge's clock runs: it measures the target, which has nothing yet."""
+        if not isinstance(opener, PreparingOpener):
+            return
+        # Whatever is in the way, the deadline too, is met again by the attempt itself.
+        with contextlib.suppress(TimeoutError, InvalidRequest):
+            async with asyncio.timeout(None if walk.deadline_at is None else walk.deadline_at - self._traffic.now()):
+                await opener.make_ready(ask.request, ask.target)
 
     async def _open(self, opener: Opens, walk: Walk, entry: Entry, ask: Ask) -> Exchange:
         """Open one target, within what is left of the deadline of all attempts."""

@@ -14,6 +14,7 @@ from aqueduct.counters.answers import Answer, Reservation
 from aqueduct.counters.claims import Claim
 from aqueduct.counters.memory import MemoryCounters
 from aqueduct.domain.limit import Dimension, Limit
+from aqueduct.domain.measure import MEASURES
 from aqueduct.domain.model import Model
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
@@ -25,7 +26,7 @@ from aqueduct.gateway.admit import Limiter, Spending
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.capture import Recorder
 from aqueduct.gateway.forecast import Estimate, Forecast
-from aqueduct.gateway.gauges import MEASURES, Plans
+from aqueduct.gateway.gauges import Plans
 from aqueduct.storage.sync import Tick
 from aqueduct.wire.chat import parse_chat
 

@@ -6,7 +6,6 @@ an image that the target cannot see is refused or, by declared policy, left out.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from aqueduct.domain.model import Target
@@ -17,6 +16,7 @@ from aqueduct.gateway.attachments.fetching import UrlFetcher
 from aqueduct.gateway.attachments.parts import Part, Place, find_parts, replace_parts
 from aqueduct.gateway.documents.extraction import DocumentReader
 from aqueduct.gateway.exchange import Exchange
+from aqueduct.gateway.gathering import gather
 from aqueduct.gateway.opening import Opener
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
@@ -91,10 +91,7 @@ class PreparingOpener:
     async def open(self, request: Request, target: Target, entry: Entry) -> Exchange:
         """Return the target's answer to the request as it takes it."""
         needs = self._attachments.needs(request, target)
-        async with self._turn:  # a hedge needs much the same as the attempt beside it
-            prepared = self._prepared.get(needs)
-            if prepared is None:
-                prepared = self._prepared[needs] = await self._prepare(needs)
+        prepared = await self._prepare_once(needs)
         if prepared.refusal is not None:
             raise prepared.refusal
         began = len(entry.attempts)
@@ -104,6 +101,17 @@ class PreparingOpener:
                 if attempt.target is target:
                     attempt.dropped = (*attempt.dropped, DROPPED_IMAGES)
         return exchange
+
+    async def make_ready(self, request: Request, target: Target) -> None:
+        """Have what the target needs fetched and read, so that `open` sends at once, or raises what is in its way."""
+        await self._prepare_once(self._attachments.needs(request, target))
+
+    async def _prepare_once(self, needs: Needs) -> _Prepared:
+        async with self._turn:  # a hedge needs much the same as the attempt beside it
+            prepared = self._prepared.get(needs)
+            if prepared is None:
+                prepared = self._prepared[needs] = await self._prepare(needs)
+            return prepared
 
     def _changed(self, request: Request, needs: Needs, prepared: _Prepared) -> Request:
         if prepared.messages is None:
@@ -116,7 +124,7 @@ class PreparingOpener:
 
     async def _prepare(self, needs: Needs) -> _Prepared:
         try:
-            made = await _gather([self._convert(part, needs) for part in self._parts])
+            made = await gather([self._convert(part, needs) for part in self._parts])
         except InvalidRequest as refusal:
             return _Prepared(refusal=refusal)
         replacements: dict[Place, Any] = {
@@ -133,13 +141,3 @@ class PreparingOpener:
     async def _convert(self, part: Part, needs: Needs) -> Any:
         async with self._places:
             return await self._converter.convert(part, needs)
-
-
-async def _gather(coroutines: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """Run all at once; the first failure cancels the others and is raised as itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]

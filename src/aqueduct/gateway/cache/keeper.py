@@ -64,8 +64,12 @@ class Keeper:
             answer = await asyncio.to_thread(make, passed) if len(passed.said) > _LONG_BYTES else make(passed)
             if answer is not None:
                 self.store.put(passed.key, encode(answer), passed.policy.ttl_seconds)
-        except Exception as error:  # noqa: BLE001 - an edge: whatever an upstream may have said, others are kept
+        except (ValueError, RecursionError) as error:
+            # What an upstream has streamed makes up no answer.
             logger.warning("an answer was not kept", reason=type(error).__name__)
+        except Exception as error:
+            # One of the process's edges: a bug here must not keep others from being kept.
+            logger.error("bug", exc_info=error)
         finally:
             if passed.lead is not None:
                 passed.lead.land(answer)

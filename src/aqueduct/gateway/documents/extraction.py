@@ -9,9 +9,10 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from aqueduct.errors import InvalidRequest
-from aqueduct.gateway.documents.worker import MAX_FILE_BYTES, NATIVE, TEXT, TOO_LARGE, UNREADABLE, UNSUPPORTED
+from aqueduct.gateway.documents.worker import BUG, MAX_FILE_BYTES, NATIVE, TEXT, TOO_LARGE, UNREADABLE, UNSUPPORTED
 from aqueduct.gateway.workers.pool import OverDeadline, Trade, WorkerPool
 
 _TRADE = Trade(
@@ -21,6 +22,8 @@ _TRADE = Trade(
 )
 _REMEMBERED_CHARACTERS = 8_000_000
 _HASHED_IN_LOOP_BYTES = 256 * 1024
+
+logger = structlog.get_logger(__name__)
 
 READABLE = "PDF, DOCX, XLSX, PPTX, HTML, Markdown, CSV and plain text"
 
@@ -41,6 +44,10 @@ class File(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """How large it is at least, without decoding it."""
         size = memoryview(self.content).nbytes
         return size * 3 // 4 - len(self.declared) - 64 if self.is_json else size
+
+
+class ReaderBug(Exception):
+    """A reader of ours stumbled: that is no fault of the file's."""
 
 
 class Native(NamedTuple):
@@ -102,6 +109,9 @@ class DocumentReader:
             return text
         if reply.code == NATIVE:
             return Native(reply.words)
+        if reply.code == BUG:
+            logger.error("bug", where=reply.words)
+            raise ReaderBug("a reader of documents has a bug; the log has where")
         raise _refusal(reply.code, reply.words, file.name, path)
 
     def _remember(self, key: bytes, kind: str, text: str) -> None:

@@ -9,7 +9,7 @@ from aqueduct.domain.event import Emit, Event, target_down_event, target_up_even
 from aqueduct.domain.health import TargetHealth
 from aqueduct.domain.model import Model, Target
 from aqueduct.domain.snapshot import Snapshot
-from aqueduct.domain.steering_words import Course, courses
+from aqueduct.domain.steering_words import Route, list_routes
 from aqueduct.errors import UpstreamError
 from aqueduct.gateway.routing.breaker import BreakerState
 from aqueduct.gateway.routing.health_log import HealthLog
@@ -25,9 +25,9 @@ def list_health(snapshot: Snapshot, traffic: Traffic) -> Iterator[TargetHealth]:
     models: dict[str, list[str]] = {}
     routes: dict[str, list[str]] = {}
     for model in snapshot.models:
-        for course in courses(model):
-            for target in _destinations(course, model, snapshot):
-                routes.setdefault(traffic.state(target).id, []).append(f"{model.name}: {course.requests}")
+        for route in list_routes(model):
+            for target in _destinations(route, model, snapshot):
+                routes.setdefault(traffic.state(target).id, []).append(f"{model.name}: {route.requests}")
         for target in model.targets:
             state = traffic.state(target)
             states[state.id] = state
@@ -38,11 +38,11 @@ def list_health(snapshot: Snapshot, traffic: Traffic) -> Iterator[TargetHealth]:
         yield msgspec.structs.replace(shown, routes=tuple(routes.get(identity, ())))
 
 
-def _destinations(course: Course, model: Model, snapshot: Snapshot) -> Iterator[Target]:
-    """Yield the targets that a course gets to first."""
-    if course.model is None:
-        yield from (each for each in model.targets if not {each.label, each.name}.isdisjoint(course.labels))
-    elif (other := snapshot.find(course.model)) is not None:
+def _destinations(route: Route, model: Model, snapshot: Snapshot) -> Iterator[Target]:
+    """Yield the targets that a route gets to first."""
+    if route.model is None:
+        yield from (each for each in model.targets if not {each.label, each.name}.isdisjoint(route.labels))
+    elif (other := snapshot.find(route.model)) is not None:
         yield from other.targets
 
 
