@@ -67,6 +67,13 @@ class Admission(Protocol):
         """Let go of what was reserved; nothing was used."""
 
 
+class Holding(Protocol):
+    """What a request holds of the room for images and files (`gateway/attachments/room.py`)."""
+
+    def release(self) -> None:
+        """Let go of it; safe to call twice."""
+
+
 class Entry:
     """One authenticated request in the making: who, what, and the attempts so far."""
 
@@ -76,6 +83,7 @@ class Entry:
         "cached",
         "call",
         "first_byte_ms",
+        "holding",
         "is_settled",
         "model",
         "operation",
@@ -102,6 +110,7 @@ class Entry:
         self.traffic: Traffic | None = None
         self.traits: Traits | None = None
         self.cached: CacheUse | None = None
+        self.holding: Holding | None = None
 
     def begin_attempt(self, target: Target, request: Request) -> Attempt:
         """Start the record of one call to `target`."""
