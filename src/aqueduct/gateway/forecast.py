@@ -9,9 +9,9 @@ from aqueduct.domain.price import Price, cost
 from aqueduct.domain.routing import FallbackKind
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
 from aqueduct.domain.usage import Units, UsageRecord
+from aqueduct.gateway.input_size import estimate_input_tokens
 from aqueduct.wire.request import Request
 
-_BYTES_A_TOKEN = 4
 _FIRST_GUESS_TOKENS = 256.0
 _FIRST_GUESS_AT_MOST = 4096
 _HISTORY_WEIGHT = 0.1
@@ -75,7 +75,7 @@ class Forecast:
         history = self._histories.get(counted_name(request, model)) if asked is None else None
         each = asked or (history.mean if history is not None else _FIRST_GUESS_TOKENS)
         output_tokens = min(int(each) * request.choices, MAX_LIMIT)
-        return Estimate(at, body_bytes // _BYTES_A_TOKEN, output_tokens, asked is None, _NOTHING)
+        return Estimate(at, estimate_input_tokens(request, body_bytes), output_tokens, asked is None, _NOTHING)
 
     def with_costs(self, estimate: Estimate, request: Request, model: Model, snapshot: Snapshot) -> Estimate:
         """Return the estimate with what it may cost."""
