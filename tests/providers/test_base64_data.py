@@ -24,7 +24,8 @@ def test_base64_is_taken(data: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", ["A", "AAAAA", "A===", "AA=A", "AA A", "ÄAAA", "-_-_", LONG[1:], "=" + LONG[1:], LONG[:-1] + "!", "~" * 80_000]
+    "data",
+    ["A", "AAAAA", "A===", "AA=A", "AA A", "ÄAAA", "-_-_", LONG[1:], "=" + LONG[1:], LONG[:-1] + "!", "~" * 80_000],
 )
 def test_what_is_no_base64_is_refused(data: str) -> None:
     assert not is_base64(data)

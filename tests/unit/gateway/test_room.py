@@ -24,7 +24,7 @@ async def test_what_finds_no_room_is_told_to_come_again_and_leaves_nothing_behin
 
 
 async def test_whoever_waits_gets_the_room_in_order_when_it_is_given_back() -> None:
-    room = Room(100)
+    room = Room(150)
     first = Holding(room)
     await first.take(80)
     order: list[int] = []
@@ -39,6 +39,26 @@ async def test_whoever_waits_gets_the_room_in_order_when_it_is_given_back() -> N
     tasks[0].cancel()
     await asyncio.wait(tasks)
     assert (order, room.bytes) == ([1], 95)
+
+
+async def test_those_who_have_begun_go_first_so_that_some_are_done() -> None:
+    room = Room(150)
+    begun, other = Holding(room), Holding(room)
+    await begun.take(40)
+    await other.take(40)
+    late = asyncio.create_task(Holding(room).take(30))
+    await asyncio.sleep(0)
+    assert not late.done()  # the last third is for those who hold some
+    await begun.take(60)
+    more = asyncio.create_task(other.take(50))
+    await asyncio.sleep(0)
+    assert not more.done()
+    begun.release()
+    await more
+    assert not late.done()
+    other.release()
+    await late
+    assert room.bytes == 30
 
 
 async def test_a_request_that_leaves_in_the_moment_it_gets_room_gives_it_back() -> None:

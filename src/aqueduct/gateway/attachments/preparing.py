@@ -9,8 +9,6 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
-
 from aqueduct.domain.model import Target
 from aqueduct.errors import InvalidRequest
 from aqueduct.gateway.account import Entry
@@ -78,7 +76,7 @@ class Attachments:
 class _Prepared(NamedTuple):
     """What is different for targets of the same needs, or why nothing can be made of the request for them."""
 
-    messages: msgspec.Raw | None = None
+    request: Request | None = None
     drops_images: bool = False
     refusal: InvalidRequest | None = None
 
@@ -96,7 +94,6 @@ class PreparingOpener:
         self._holding = holding
         self._parts: list[Part] = find_parts(request)
         self._prepared: dict[Needs, _Prepared] = {}
-        self._requests: dict[tuple[Needs, str], Request] = {}
         self._turn = asyncio.Lock()
         self._places = asyncio.Semaphore(_PARTS_AT_ONCE)
 
@@ -110,23 +107,15 @@ class PreparingOpener:
         if prepared.refusal is not None:
             raise prepared.refusal
         began = len(entry.attempts)
-        exchange = await self._opener.open(self._changed(request, needs, prepared), target, entry)
+        exchange = await self._opener.open(_changed(request, prepared), target, entry)
         if prepared.drops_images:
             for attempt in entry.attempts[began:]:
                 if attempt.target is target:
                     attempt.dropped = (*attempt.dropped, DROPPED_IMAGES)
         # No other target is asked now: what was fetched is let go, and only the messages stay, to be counted.
-        self._holding.shrink(sum(len(each.messages) for each in self._prepared.values() if each.messages is not None))
+        made = [each.request for each in self._prepared.values() if each.request is not None]
+        self._holding.shrink(sum(len(each.fields["messages"]) for each in made))
         return exchange
-
-    def _changed(self, request: Request, needs: Needs, prepared: _Prepared) -> Request:
-        if prepared.messages is None:
-            return request
-        key = needs, request.model  # all that differs between the requests of a walk
-        changed = self._requests.get(key)
-        if changed is None:
-            changed = self._requests[key] = request.with_fields(messages=prepared.messages)
-        return changed
 
     async def _prepare(self, needs: Needs) -> _Prepared:
         try:
@@ -142,13 +131,21 @@ class PreparingOpener:
         messages = self._original.fields["messages"]
         await self._holding.take(len(messages))
         return _Prepared(
-            messages=msgspec.Raw(msgspec.json.encode(replace_parts(messages, replacements))),
+            request=self._original.with_fields(messages=replace_parts(messages, replacements)),
             drops_images=has_images and not needs.reads_images,
         )
 
     async def _convert(self, part: Part, needs: Needs) -> Any:
         async with self._places:
             return await self._converter.convert(part, needs)
+
+
+def _changed(request: Request, prepared: _Prepared) -> Request:
+    """Return the request as the target takes it; all that differs between the requests of a walk is the model."""
+    changed = prepared.request
+    if changed is None or changed.model == request.model:
+        return changed or request
+    return changed.with_fields(model=request.model)
 
 
 async def _gather(coroutines: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:

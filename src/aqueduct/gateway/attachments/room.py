@@ -5,37 +5,48 @@ from collections import deque
 
 from aqueduct.errors import Overloaded
 
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 10.0
 """How long a request waits for room before it is told to come again."""
 
 _FIRST_BYTES = 64 * 1024
+_Place = tuple[int, "asyncio.Future[None]"]
 _FULL = "The gateway is holding as much of images and files as it may. Try again shortly."
 
 
 class Room:
-    """A count of bytes with a ceiling; whoever finds no room waits a little, first come, first served."""
+    """A count of bytes with a ceiling; whoever finds no room waits a little, first come, first served.
+
+    A part of it is for those who hold some already, and they go first: were it full of requests each of which needs more,
+    none would ever be done.
+    """
 
     def __init__(self, max_bytes: int, wait_seconds: float = WAIT_SECONDS) -> None:
         self.bytes = 0
         self._max_bytes = max_bytes
+        self._most_of_new_bytes = max_bytes * 2 // 3
         self._wait_seconds = wait_seconds
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._begun: deque[_Place] = deque()
+        self._new: deque[_Place] = deque()
 
-    async def take(self, size: int) -> None:
-        """Count `size` more bytes; raise `Overloaded`, and count nothing, where there is no room for them in time."""
+    async def take(self, size: int, *, has_begun: bool) -> None:
+        """Count `size` more bytes; raise `Overloaded`, and count nothing, where there is no room for them in time.
+
+        `has_begun` is said for those who hold some already.
+        """
         if size > self._max_bytes:
             raise Overloaded(_FULL)
-        if not self._waiting and self.bytes + size <= self._max_bytes:
+        waiting = self._begun if has_begun else self._new
+        if not waiting and self._fits(size, has_begun=has_begun):
             self.bytes += size
             return
         place = size, asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        waiting.append(place)
         try:
             async with asyncio.timeout(self._wait_seconds):
                 await place[1]
         except BaseException as error:
-            if place in self._waiting:
-                self._waiting.remove(place)
+            if place in waiting:
+                waiting.remove(place)
                 self._let_in()  # whoever stands behind may need less
             elif not place[1].cancelled():
                 self.give(size)  # the room came in the moment in which nobody wanted it any more
@@ -48,12 +59,18 @@ class Room:
         self.bytes -= size
         self._let_in()
 
+    def _fits(self, size: int, *, has_begun: bool) -> bool:
+        if has_begun or not self.bytes:
+            return self.bytes + size <= self._max_bytes
+        return not self._begun and self.bytes + size <= self._most_of_new_bytes
+
     def _let_in(self) -> None:
-        while self._waiting and self.bytes + self._waiting[0][0] <= self._max_bytes:
-            size, waiter = self._waiting.popleft()
-            if not waiter.done():
-                self.bytes += size
-                waiter.set_result(None)
+        for waiting, has_begun in ((self._begun, True), (self._new, False)):
+            while waiting and self._fits(waiting[0][0], has_begun=has_begun):
+                size, waiter = waiting.popleft()
+                if not waiter.done():
+                    self.bytes += size
+                    waiter.set_result(None)
 
 
 class Holding:
@@ -68,7 +85,7 @@ class Holding:
 
     async def take(self, size: int) -> None:
         """Hold `size` more bytes; raises `Overloaded`."""
-        await self._room.take(size)
+        await self._room.take(size, has_begun=self.bytes > 0)
         if self._is_over:
             self._room.give(size)
         else:

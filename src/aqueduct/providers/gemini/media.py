@@ -79,7 +79,11 @@ def _file(file: dict[str, Any], path: str) -> dict[str, Any]:
     guessed = _guessed(file.get("filename") or "", "application/pdf")
     data = file.get("file_data")
     if data is not None:
-        inline = _by_url(data, f"{path}.file_data", guessed) if ":" in data[:_HEAD_CHARACTERS] else _inline(guessed, data, path)
+        inline = (
+            _by_url(data, f"{path}.file_data", guessed)
+            if ":" in data[:_HEAD_CHARACTERS]
+            else _inline(guessed, data, path)
+        )
         media_type = next(iter(inline.values()))["mimeType"]
         if media_type not in FILE_TYPES:
             raise InvalidRequest(f"This model does not read files of the type {media_type}.", param=f"{path}.file_data")

@@ -3,7 +3,7 @@
 import pytest
 from tests.scripted_upstream import DONE, ROLE, STOP, chunk, event
 
-from aqueduct.config.caching import CachePolicy
+from aqueduct.domain.cache import CachePolicy
 from aqueduct.domain.model import Provider, Target
 from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.cache.keeper import Passed, make

@@ -38,7 +38,7 @@ def test_a_page_is_read_as_browsers_read_it(source: str, expected: str) -> None:
 HOSTILE = {
     "comments in a tag": b"<a " + b"<!-- " * 400_000,
     "comments": b"<!-- " * 400_000,
-    "attributes": b"<a " + b"b=\" " * 500_000,
+    "attributes": b"<a " + b'b=" ' * 500_000,
     "open tags": b"<a" * 1_000_000,
     "ends of scripts": b"<script>" + b"</scrip " * 250_000,
     "declarations": b"<![" * 700_000,
