@@ -1,8 +1,8 @@
 """Data in base64, bare or in a `data:` URL, looked at no longer than an event loop can afford.
 
-An image has megabytes, and adapters work on the event loop, once an attempt. So short data is checked whole, and of long
-data the beginning, the end and the length: whoever sends something else by mistake is told so, and the rest is for the
-upstream to read.
+An image has megabytes, and adapters work on the event loop, once an attempt. So short data is checked whole, and of
+long data the beginning, the end and the length: whoever sends something else by mistake is told so, and the rest is for
+the upstream to read.
 """
 
 import re

@@ -16,8 +16,8 @@ _FULL = "The gateway is holding as much of images and files as it may. Try again
 class Room:
     """A count of bytes with a ceiling; whoever finds no room waits a little, first come, first served.
 
-    A part of it is for those who hold some already, and they go first: were it full of requests each of which needs more,
-    none would ever be done.
+    A part of it is for those who hold some already, and they go first: were it full of requests each of which needs
+    more, none would ever be done.
     """
 
     def __init__(self, max_bytes: int, wait_seconds: float = WAIT_SECONDS) -> None:

@@ -6,8 +6,8 @@ Standard library only, so that a worker starts in about 50 ms plus what its own 
 - a question is `>II` (the lengths of its two halves, `NO_TEXT` where there is no second), then both;
 - a reply is `>BI` (a code of the worker's own and the length of the payload), then the payload.
 
-It ends with the end of its input. In the middle of a job nobody reads that: on Linux the kernel ends it with its parent,
-elsewhere a thread sees to it; and a job has a processor allowance that the kernel enforces.
+It ends with the end of its input. In the middle of a job nobody reads that: on Linux the kernel ends it with its
+parent, elsewhere a thread sees to it; and a job has a processor allowance that the kernel enforces.
 """
 
 import contextlib

@@ -36,7 +36,7 @@ def declared(encoding: str) -> str:
     ids=range(13),
 )
 def test_a_document_type_is_found_in_whatever_part(name: str, content: bytes) -> None:
-    with pytest.raises(Unreadable, match="document type|encoding"):
+    with pytest.raises(Unreadable, match=r"document type|encoding"):
         check_package(repacked(docx("x"), {name: content}))
 
 
