@@ -37,6 +37,7 @@ from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.asgi import CALL, Application, AsgiEndpoint, Receive, Send
 from aqueduct.gateway.attachments.fetching import UrlFetcher
 from aqueduct.gateway.attachments.preparing import Attachments
+from aqueduct.gateway.attachments.room import Room
 from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.cache.keeper import Keeper
 from aqueduct.gateway.cache.router import CachedRouter
@@ -129,7 +130,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             queue_seconds=settings.queue_seconds,
             are_budgets_open=settings.budgets_without_counters == "open",
         )
-        attachments = Attachments(opener, UrlFetcher(http, _fetch_guard(settings)), _owned(stack, DocumentReader()))
+        fetcher, reader = UrlFetcher(http, _fetch_guard(settings)), _owned(stack, DocumentReader())
+        attachments = Attachments(opener, fetcher, reader, Room(settings.max_attachment_bytes))
         accounts = journal if settings.unaccounted == "refuse" else BestEffortJournal(journal)
         mirrors = Mirrors(opener, attachments, accounts, capture_writer, traffic)
         checked = CheckedOpener(opener, checker)

@@ -66,6 +66,13 @@ class Admission(Protocol):
         """Let go of what was reserved; nothing was used."""
 
 
+class Holding(Protocol):
+    """What a request holds of the room for images and files (`gateway/attachments/room.py`)."""
+
+    def release(self) -> None:
+        """Let go of it; safe to call twice."""
+
+
 class Entry:
     """One authenticated request in the making: who, what, and the attempts so far."""
 
@@ -75,6 +82,7 @@ class Entry:
         "cached",
         "call",
         "first_byte_ms",
+        "holding",
         "is_judged",
         "is_settled",
         "model",
@@ -104,6 +112,7 @@ class Entry:
         self.is_judged = True
         """Whether its attempts say something of their targets' health."""
         self.cached: CacheUse | None = None
+        self.holding: Holding | None = None
 
     def begin_attempt(self, target: Target, request: Request) -> Attempt:
         """Start the record of one call to `target`."""

@@ -11,9 +11,9 @@ from aqueduct.domain.price import Cost, FlatRates, Price, cost, flat_rates
 from aqueduct.domain.routing import FallbackKind
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
 from aqueduct.domain.usage import Units, UsageRecord
+from aqueduct.gateway.input_size import estimate_input_tokens
 from aqueduct.wire.request import Request
 
-_BYTES_A_TOKEN = 4
 _FIRST_GUESSES = (256, 4096)
 """How much a model answers of which nothing is known: on the mean, at the most."""
 _HISTORY_WEIGHT = 0.1
@@ -85,7 +85,7 @@ class Forecast:
         self, request: Request, model: Model, body_bytes: int, at: float, priced_in: Snapshot | None = None
     ) -> Estimate:
         """Return what a request may use, and by the prices of a snapshot what that may cost."""
-        input_tokens = body_bytes // _BYTES_A_TOKEN
+        input_tokens = estimate_input_tokens(request, body_bytes)
         each = peak = request.max_output_tokens
         is_guess = each is None
         if each is None or peak is None:

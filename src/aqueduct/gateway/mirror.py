@@ -17,8 +17,8 @@ from aqueduct.domain.steering import Mirror
 from aqueduct.domain.usage import CANCELLED, FINISHED, REFUSED, UPSTREAM_DIED, UsageRecord, shortened
 from aqueduct.errors import (
     Draining,
-    InvalidRequest,
     Overloaded,
+    RequestError,
     UpstreamError,
     UpstreamInvalidResponse,
     UpstreamTimeout,
@@ -143,13 +143,13 @@ class Mirrors:
         error: Exception | None = None
         try:
             async with asyncio.timeout(copy.mirror.timeout_seconds):
-                exchange = await self._opens(request).open(request, copy.target, attempts)
+                exchange = await self._opens(request, attempts).open(request, copy.target, attempts)
                 account.begin()
                 try:
                     await self._read(exchange, account)
                 finally:
                     exchange.close()
-        except (UpstreamError, InvalidRequest) as caught:
+        except (UpstreamError, RequestError) as caught:
             error = caught
         except TimeoutError:
             error = UpstreamTimeout("the shadow took longer than the mirror lets it")
@@ -160,14 +160,16 @@ class Mirrors:
             error = caught
             raise
         finally:
+            if attempts.holding is not None:
+                attempts.holding.release()
             self._journal.record(account.settle(attempts, error))
 
-    def _opens(self, request: Request) -> Opens:
+    def _opens(self, request: Request, entry: Entry) -> Opens:
         """Return what asks the shadow: files are made ready first, then what is said of a schema is added."""
         opener: Opens = self._opener if request.schema is None else _HeldOpener(self._opener, request.schema)
         if self._attachments is None or not request.has_attachments:
             return opener
-        return self._attachments.opener(opener, request)
+        return self._attachments.opener(opener, request, entry)
 
     async def _read(self, exchange: Exchange, account: "_Account") -> None:
         size = 0

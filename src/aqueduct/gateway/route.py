@@ -87,7 +87,7 @@ class Router:
             await self._checked.check_schemas(request)
             opener = self._checked
         if self._attachments is not None and request.has_attachments:
-            opener = self._attachments.opener(opener, request)
+            opener = self._attachments.opener(opener, request, entry)
         traffic = entry.traffic = self._traffic
         traffic.budget(model).requests += 1
         first = model.targets[0]

@@ -56,6 +56,8 @@ class StreamReader(Protocol):
     units: Units | None
     response_model: str | None
     is_done: bool
+    is_end_said: bool
+    """Whether its end was said as its protocol says it; where a protocol does not, every whole stream's is."""
     pending: list[Event]
 
     @property

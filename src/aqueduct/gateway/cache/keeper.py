@@ -82,6 +82,8 @@ def make(passed: Passed) -> StoredAnswer | None:
     request has been settled by now, so that its attempts have their costs, and counts where no usage was reported.
     """
     answered = [attempt for attempt in passed.attempts if attempt.is_answered]
+    if not all(attempt.reader is None or attempt.reader.is_end_said for attempt in answered):
+        return None  # good enough for the client who has it, but nothing to be given again for hours
     body = passed.said
     if passed.is_stream:
         units = [attempt.reader.units for attempt in answered if attempt.reader is not None and attempt.reader.units]

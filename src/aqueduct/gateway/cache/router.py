@@ -1,5 +1,6 @@
 """The way to an answer by the cache: a kept one, one that is being made, or a new one, which is then kept."""
 
+from functools import partial
 from typing import NamedTuple
 
 from aqueduct.domain.cache import CacheOutcome, CachePolicy
@@ -10,7 +11,7 @@ from aqueduct.gateway.account import Entry
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.cache.answer import CacheUse, StoredAnswer, decode
 from aqueduct.gateway.cache.directives import read_directives
-from aqueduct.gateway.cache.exchanges import REPLAYS, KeptExchange, StoredExchange
+from aqueduct.gateway.cache.exchanges import REPLAYS, Followers, KeptExchange, StoredExchange
 from aqueduct.gateway.cache.flights import Flights, Lead
 from aqueduct.gateway.cache.keeper import Keeper, Passed
 from aqueduct.gateway.cache.key import cache_key, size_of
@@ -133,7 +134,7 @@ class CachedRouter:
             else:
                 give_up(lead, entry)
 
-        return KeptExchange(exchange, policy.max_bytes, conclude)
+        return KeptExchange(exchange, policy.max_bytes, Followers(conclude, partial(land, lead)))
 
     async def _ask(
         self, model: Model, request: Request, steered: Steered, entry: Entry, snapshot: Snapshot
