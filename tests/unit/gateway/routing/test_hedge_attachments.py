@@ -11,6 +11,7 @@ from aqueduct.domain.model import Provider, Target
 from aqueduct.domain.routing import Hedge
 from aqueduct.gateway.attachments.fetching import Fetched, UrlFetcher
 from aqueduct.gateway.attachments.preparing import Attachments
+from aqueduct.gateway.attachments.room import Room
 from aqueduct.gateway.documents.extraction import DocumentReader
 from aqueduct.gateway.opening import Opener
 from aqueduct.gateway.route import Extras, Router
@@ -29,7 +30,7 @@ BODY = (
 class SlowWeb:
     """A network on which every address takes its time."""
 
-    async def fetch(self, url: str, limit_bytes: int) -> Fetched:
+    async def fetch(self, url: str, limit_bytes: int, cover: object) -> Fetched:
         await asyncio.sleep(5)
         return Fetched(PNG, "image/png", "a.png")
 
@@ -42,7 +43,9 @@ def ollama(name: str) -> Target:
 def test_what_fetching_takes_asks_no_second_target() -> None:
     world = World([model(ollama("a"), ollama("b"), hedge=Hedge(after_seconds=1.0))])
     opener = SimulatedOpener(world)
-    attachments = Attachments(Opener(TargetCaller(KINDS, {})), cast("UrlFetcher", SlowWeb()), DocumentReader())
+    attachments = Attachments(
+        Opener(TargetCaller(KINDS, {})), cast("UrlFetcher", SlowWeb()), DocumentReader(), Room(100_000_000)
+    )
     world.router = Router(
         opener, opener, NoPrices(), world.events.append, world.traffic, Extras(attachments=attachments)
     )
