@@ -1,5 +1,6 @@
 """Clients that mean ill, or no longer care: they hold nothing for long."""
 
+import json
 import os
 import signal
 import time
@@ -52,7 +53,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_cut_off(
     assert record["ending"] == "send_failed"
 
 
-def test_a_stranger_s_rubbish_and_a_broken_stream_leave_no_line_in_the_log(
+def test_a_stranger_s_rubbish_leaves_no_line_in_the_log_and_a_broken_stream_one(
     start_gateway: Callable[..., GatewayProcess], upstream: ScriptedUpstream
 ) -> None:
     gateway = start_gateway(log_format="json")
@@ -61,9 +62,11 @@ def test_a_stranger_s_rubbish_and_a_broken_stream_leave_no_line_in_the_log(
         call.send(b"\x00\r\n\r\n").read_all()
     with RawCall(gateway.port) as call:
         call.request("GET", "/", [("upgrade", "websocket"), ("connection", "upgrade")]).read_head()
+    assert gateway.log[lines:] == ""
     upstream.script([*open_stream(chunk({"content": "x"})), Drop()])
     assert not chat(gateway, stream=True).is_whole
-    assert gateway.log[lines:] == ""
+    told = [json.loads(line) for line in gateway.log[lines:].splitlines()]
+    assert [each["event"] for each in told] == ["attempt_failed"]
 
 
 def test_requests_that_a_second_interrupt_ends_are_recorded(

@@ -121,7 +121,7 @@ async def test_a_busy_model_is_not_taken_for_a_hung_one(model_path: Path) -> Non
     await model.start()
     try:
         endpoint = await model.ready()
-        long = [{"role": "user", "content": "word " * 400}]
+        long = [{"role": "user", "content": "word " * 100}]
         started = time.monotonic()
         # One after another, for longer than a silence may be, on a machine of any speed.
         while time.monotonic() - started < 2.5:
