@@ -9,6 +9,7 @@ Code raises; only `wire/errors.py` renders. No message may hold a credential, an
     │   ├── NotFound
     │   ├── AlreadyExists
     │   ├── NotAllowed                whoever asks may not do this
+    │   ├── SignInRefused             a way in did not lead in: says to the person why
     │   └── Stale                     somebody else has changed it since it was read
     ├── RequestError                  safe to show to the client: status, type, code, param
     │   ├── InvalidRequest            400
@@ -81,6 +82,14 @@ class AlreadyExists(ControlError):
 
 class NotAllowed(ControlError):
     """Whoever asks may see this, but not do what he asked for."""
+
+
+class SignInRefused(ControlError):
+    """A way in did not lead in; the message is for the person, `code` for who is asked for help. The log has more."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Stale(ControlError):

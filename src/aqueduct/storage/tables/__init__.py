@@ -11,6 +11,7 @@ from aqueduct.storage.tables.captures import captures
 from aqueduct.storage.tables.changes import changes
 from aqueduct.storage.tables.declared import declared_objects
 from aqueduct.storage.tables.idempotency import idempotency_keys
+from aqueduct.storage.tables.identities import identities, issuer_sessions, passkeys, sign_in_flows
 from aqueduct.storage.tables.organisations import organisations, terms_acceptances, terms_of_service
 from aqueduct.storage.tables.people import memberships, service_accounts, teams, users
 from aqueduct.storage.tables.rollups import (
@@ -40,14 +41,18 @@ __all__ = [
     "end_user_rollups",
     "events",
     "idempotency_keys",
+    "identities",
+    "issuer_sessions",
     "limits",
     "memberships",
     "metadata",
     "model_rules",
     "organisation_rollups",
     "organisations",
+    "passkeys",
     "schema_version",
     "service_accounts",
+    "sign_in_flows",
     "target_rollups",
     "team_rollups",
     "teams",
