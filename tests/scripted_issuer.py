@@ -4,6 +4,7 @@ It listens on 127.0.0.1 in a thread of its own. `authorize` is what a person doe
 """
 
 import base64
+import functools
 import hashlib
 import threading
 import time
@@ -24,8 +25,10 @@ CLIENT_SECRET = "a secret: with & characters"
 ALGORITHMS = ["RS256", "HS256", "none"]
 
 
-def new_key(key_id: str | None) -> RSAKey:
-    return RSAKey.generate_key(2048, {"kid": key_id} if key_id else None)
+@functools.cache
+def a_key(key_id: str, number: int = 1) -> RSAKey:
+    """Return a key of this name; another number is another key. Making one takes longer than a test."""
+    return RSAKey.generate_key(2048, {"kid": key_id})
 
 
 @dataclass
@@ -33,7 +36,7 @@ class ScriptedIssuer:
     """What the issuer says; tests change its fields."""
 
     url: str = ""
-    key: Key = field(default_factory=lambda: new_key("first"))
+    key: Key = field(default_factory=lambda: a_key("first"))
     published: list[Key] | None = None
     """The keys that it shows; None: the one it signs with."""
     header: dict[str, Any] = field(default_factory=dict)
