@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import msgspec
 from joserfc import jwt
@@ -133,6 +133,13 @@ def running_issuer() -> Iterator[ScriptedIssuer]:
             self._answer()
 
         def _answer(self) -> None:
+            if self.path.startswith("/authorize?"):
+                query = dict(parse_qsl(urlsplit(self.path).query))
+                self.send_response(302)
+                self.send_header("location", f"{query['redirect_uri']}?{urlencode(issuer.authorize(self.path))}")
+                self.send_header("content-length", "0")
+                self.end_headers()
+                return
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, said = issuer.answer(self.command, urlsplit(self.path).path, headers, body)
@@ -144,7 +151,7 @@ def running_issuer() -> Iterator[ScriptedIssuer]:
             self.wfile.write(data)
 
         @override
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        def log_message(self, format: str, *args: Any) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

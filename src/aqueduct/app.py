@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from typing_extensions import override
 
 from aqueduct.cache.contract import AnswerStore
 from aqueduct.cache.memory import MemoryAnswers
@@ -18,6 +19,7 @@ from aqueduct.config.price_book import PriceBook
 from aqueduct.control.bootstrap import announce, create_first_token
 from aqueduct.control.budget_watch import BudgetWatch
 from aqueduct.control.deliveries import Deliveries
+from aqueduct.control.public_address import public_origin
 from aqueduct.control.recovery import Recovery
 from aqueduct.control.served import check_credentials
 from aqueduct.control.webhook_addresses import WebhookAddresses
@@ -29,6 +31,7 @@ from aqueduct.counters.memory import MemoryCounters
 from aqueduct.counters.valkey import ValkeyCounters
 from aqueduct.domain.budget import Budget
 from aqueduct.domain.health import TargetHealth
+from aqueduct.domain.model import Model
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import CountersUnavailable, TokenCheckUnavailable
@@ -143,8 +146,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         )
         admin = AdminApplication(workspace, authenticator, lambda: list_health(state.snapshot, traffic))
         api = AsgiEndpoint(admin, state, client_address, min(settings.max_body_bytes, _MAX_ADMIN_BODY_BYTES))
+        site = PagesApplication(workspace, state, settings, http, public_origin(settings, listener.getsockname()[1]))
         server = GatewayServer(
-            Endpoints(pipeline, state, api),
+            Endpoints(pipeline, state, api, AsgiEndpoint(site, state, client_address, _MAX_ADMIN_BODY_BYTES)),
             settings,
             state,
             lambda: announce(first_token, workspace, listener, model=_example(snapshot)),
@@ -266,29 +270,73 @@ class StoredSpending:
             raise CountersUnavailable("Budgets cannot be checked at the moment. Try again shortly.") from error
 
 
-class AdminApplication:
-    """The admin API, imported when it is first asked for, in a thread: FastAPI is most of a second and 30 MB."""
+class LazyApplication:
+    """An application that is imported when it is first asked for, in a thread."""
 
-    def __init__(self, workspace: Workspace, authenticator: Authenticator, health: ListHealth) -> None:
-        self._workspace = workspace
-        self._authenticator = authenticator
-        self._health = health
+    def __init__(self) -> None:
         self._building: asyncio.Future[Application] | None = None
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
         if self._building is None:
-            self._building = asyncio.ensure_future(asyncio.to_thread(self._build))
+            self._building = asyncio.ensure_future(asyncio.to_thread(self.build))
         application = await asyncio.shield(self._building)
         await application(scope, receive, send)
 
-    def _build(self) -> Application:
+    def build(self) -> Application:
+        """Import it and put it together."""
+        raise NotImplementedError
+
+
+class AdminApplication(LazyApplication):
+    """The admin API: FastAPI is most of a second and 30 MB."""
+
+    def __init__(self, workspace: Workspace, authenticator: Authenticator, health: ListHealth) -> None:
+        super().__init__()
+        self._workspace = workspace
+        self._authenticator = authenticator
+        self._health = health
+
+    @override
+    def build(self) -> Application:
         from aqueduct.admin_api.application import build_application  # noqa: PLC0415 -- heavy, see above
 
         return build_application(self._workspace.registry, self._authenticate, self._health)
 
     async def _authenticate(self, scope: MutableMapping[str, Any]) -> Principal:
         return await self._authenticator.authenticate(scope[CALL])
+
+
+class PagesApplication(LazyApplication):
+    """The pages: Starlette, Jinja, argon2 and what issuers and passkeys take are most of a second."""
+
+    def __init__(self, workspace: Workspace, state: State, settings: Settings, http: Transport, origin: str) -> None:
+        super().__init__()
+        self._workspace = workspace
+        self._state = state
+        self._http = http
+        self._options = transport_options(settings)
+        self._origin = origin
+
+    @override
+    def build(self) -> Application:
+        from aqueduct.web.application import build_application  # noqa: PLC0415 -- heavy, see above
+        from aqueduct.web.services import open_services  # noqa: PLC0415 -- heavy, see above
+        from aqueduct.web.ways import open_ways  # noqa: PLC0415 -- heavy, see above
+
+        registry = self._workspace.registry
+        ways = open_ways(
+            registry,
+            self._workspace.vault,
+            self._http,
+            self._options,
+            lambda: self._state.snapshot.sign_in,
+            self._origin,
+        )
+        return build_application(open_services(registry, self._visible, ways))
+
+    def _visible(self, principal: Principal) -> list[tuple[str, Model]]:
+        return self._state.snapshot.visible(principal)
 
 
 def _counters(settings: Settings) -> Counters:

@@ -1,4 +1,4 @@
-"""How people may sign in: with a password, a passkey, or at an issuer of OpenID Connect whose claims give them things."""
+"""How people may sign in: with a password, a passkey, or at an issuer of OpenID Connect, and what its claims give."""
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
@@ -44,7 +44,8 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who says who people are, and what we make of what he says.
 
     `url` is the issuer identifier, character for character. `networks` are the private networks that it may be in.
-    `client_auth` is how the secret is shown, where discovery does not say it right. `name_claims` are tried in order. With `is_email_verified` an address counts as verified although no claim says so.
+    `client_auth` is how the secret is shown, where discovery does not say it right. `name_claims` are tried in order.
+    With `is_email_verified` an address counts as verified although no claim says so.
     """
 
     name: str

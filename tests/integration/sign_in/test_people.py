@@ -198,7 +198,7 @@ async def test_the_issuer_ends_sessions_by_their_id_or_all_of_a_person_and_is_he
     assert sorted(await door.logout.end_for("lab", logout_token(issuer, jti="2", sub="bob"))) == ["ses_2", "ses_3"]
     wrong: list[dict[str, Any]] = [{"aud": "x"}, {"nonce": "n"}, {"events": {}}, {"iat": 7}, {"jti": None}, {"sub": 3}]
     for number, claims in enumerate([*wrong, {}]):
+        whom = {} if number == len(wrong) else {"sub": "ann"}
         with pytest.raises(SignInRefused) as caught:
-            whom = {} if number == len(wrong) else {"sub": "ann"}
             await door.logout.end_for("lab", logout_token(issuer, **{"jti": f"w{number}", **whom, **claims}))
         assert caught.value.code == "assertion_not_valid", claims

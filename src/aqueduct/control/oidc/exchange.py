@@ -72,7 +72,7 @@ async def exchange_code(issuer: Issuer, metadata: Metadata, reach: Reach, form: 
 
 
 def method_for(issuer: Issuer, metadata: Metadata) -> str:
-    """Return how the secret is shown: as the config says, else in a header where the issuer takes it so, or the form."""
+    """Return how the secret is shown: as the config says, else in a header where the issuer takes that, or the form."""
     if issuer.client_auth is not None:
         return issuer.client_auth
     offered = metadata.token_endpoint_auth_methods_supported

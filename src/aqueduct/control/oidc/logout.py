@@ -10,8 +10,13 @@ from aqueduct.control.oidc.parties import Parties
 from aqueduct.control.oidc.reaching import IssuerFailed
 from aqueduct.control.oidc.sign_in import Arrival, refused
 from aqueduct.control.registry import Registry
+from aqueduct.control.sessions import record
+from aqueduct.domain.actor import Actor
+from aqueduct.domain.identity import Role
 from aqueduct.errors import NotFound, SignInRefused
+from aqueduct.storage.aggregates import USERS
 from aqueduct.storage.issuer_sessions import IssuerSession, IssuerSessions, end, remove_expired
+from aqueduct.storage.sign_in import SESSIONS
 from aqueduct.storage.vault import Vault
 
 logger = structlog.get_logger(__name__)
@@ -55,7 +60,7 @@ class OidcLogout:
             return None
 
     async def end_for(self, name: str, logout_token: str) -> list[str]:
-        """Return the ids of our sessions that an issuer ends; raises `NotFound`, `SignInRefused`.
+        """End our sessions that an issuer ends, and return their ids; raises `NotFound`, `SignInRefused`.
 
         The same message does nothing a second time.
         """
@@ -70,6 +75,13 @@ class OidcLogout:
             await self._flows.begin(f"{party.issuer.url} {claims['jti']}", "", FlowPlan(purpose="logout", name=name))
         except IntegrityError:
             raise SignInRefused("This was said before.", code="replayed") from None
-        async with self._registry.database.writing() as connection:
+        actor = Actor(kind="issuer", name=name, role=Role.ADMIN)
+        async with self._registry.changing(actor, taken="Try again.") as change:
             issuer = (name, party.issuer.url)
-            return await end(connection, issuer, sid=claims.get("sid"), subject=claims.get("sub"))
+            ended = await end(change.connection, issuer, sid=claims.get("sid"), subject=claims.get("sub"))
+            for session in await SESSIONS.select(change.connection, id=ended):
+                if (user := await USERS.find(change.connection, session.user_id)) is not None:
+                    await record(change, "sign_out", user, session)
+            await SESSIONS.remove_where(change.connection, id=ended)
+            change.concerned.update(ended)
+        return ended

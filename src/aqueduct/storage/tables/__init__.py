@@ -24,6 +24,7 @@ from aqueduct.storage.tables.rollups import (
     user_rollups,
 )
 from aqueduct.storage.tables.rules import budgets, limits, model_rules
+from aqueduct.storage.tables.sign_in import one_time_links, passwords, sessions
 from aqueduct.storage.tables.usage import usage_attempts, usage_requests
 from aqueduct.storage.tables.webhooks import deliveries, events, webhooks
 
@@ -47,11 +48,14 @@ __all__ = [
     "memberships",
     "metadata",
     "model_rules",
+    "one_time_links",
     "organisation_rollups",
     "organisations",
     "passkeys",
+    "passwords",
     "schema_version",
     "service_accounts",
+    "sessions",
     "sign_in_flows",
     "target_rollups",
     "team_rollups",
