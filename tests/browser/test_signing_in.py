@@ -76,7 +76,8 @@ def sign_in_at_the_lab(page: Page, issuer: ScriptedIssuer, subject: str) -> None
 
 def sign_out(page: Page) -> None:
     page.goto("/ui/account")
-    page.evaluate("""() => { const form = document.querySelector("form[action='/ui/sign-out']"); form.submit(); }""")
+    with page.expect_navigation():
+        page.evaluate("document.querySelector(`form[action='/ui/sign-out']`).submit()")
 
 
 def test_somebody_comes_in_by_the_issuer_where_he_wanted_and_is_led_out_there_too(

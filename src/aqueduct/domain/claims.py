@@ -97,12 +97,13 @@ def is_overage(claims: Mapping[str, Any], issuer: Issuer) -> bool:
 def entitle(claims: Mapping[str, Any], issuer: Issuer) -> Entitlement:
     """Apply every rule: the first organisation holds, the highest role, and of each team the highest place in it.
 
-    What a rule gives inside another organisation than the one that holds is not given.
+    What a rule gives inside another organisation than the one that holds is not given; one that names none is of the
+    issuer's.
     """
     email = email_of(claims, issuer)
     holding = [rule for rule in issuer.rules if _holds(rule, claims, email)]
     organisation = next((rule.organisation for rule in holding if rule.organisation is not None), issuer.organisation)
-    holding = [rule for rule in holding if rule.organisation in (None, organisation)]
+    holding = [rule for rule in holding if (rule.organisation or issuer.organisation) in (None, organisation)]
     roles = [rule.role for rule in holding if rule.role is not None]
     teams: dict[str, TeamRole] = {}
     for grant in (grant for rule in holding for grant in rule.teams):
