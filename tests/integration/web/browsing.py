@@ -89,7 +89,7 @@ class Browser:
 
     def get(self, path: str, **headers: str) -> Shown:
         """Visit a page."""
-        return self.visit("GET", path, **headers)
+        return self.visit("GET", path, None, **headers)
 
     def post(self, path: str, form: dict[str, str] | None = None, **headers: str) -> Shown:
         """Send a form of a page that is open."""
