@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping
 from typing import Any, Protocol, TypeVar
 
@@ -33,6 +34,7 @@ from aqueduct.domain.budget import Budget
 from aqueduct.domain.health import TargetHealth
 from aqueduct.domain.model import Model
 from aqueduct.domain.principal import Principal
+from aqueduct.domain.session import PREFIX as SESSION_PREFIX
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import CountersUnavailable, TokenCheckUnavailable
 from aqueduct.gateway.account import BestEffortJournal, Ledger
@@ -72,6 +74,7 @@ from aqueduct.storage.events import Events
 from aqueduct.storage.hearing import Hearing
 from aqueduct.storage.journal import Journal as FileJournal
 from aqueduct.storage.retention import Retention
+from aqueduct.storage.session_principals import SessionStore
 from aqueduct.storage.shipper import Shipper
 from aqueduct.storage.spending import read_spending
 from aqueduct.telemetry.metrics import CONFIG_IS_REFUSED
@@ -237,14 +240,17 @@ async def _run(server: GatewayServer, listener: socket.socket, background: Itera
 
 
 class StoredTokens:
-    """API tokens out of the database, for the authenticator."""
+    """API tokens, and sessions of the pages, out of the database, for the authenticator."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._store = ApiTokenStore(workspace.database, workspace.keys)
+        self._sessions = SessionStore(workspace.database, workspace.keys)
 
     async def find(self, value: str) -> Principal | None:
         """Look a value up; raise `TokenCheckUnavailable` while the database is gone."""
         try:
+            if value.startswith(SESSION_PREFIX):
+                return await self._sessions.find(value, time.time())
             return await self._store.find(value)
         except (SQLAlchemyError, OSError) as error:
             logger.warning("token not checked: the database does not answer", reason=type(error).__name__)

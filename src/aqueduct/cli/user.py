@@ -144,14 +144,19 @@ def delete(name: Named) -> None:
 
 @commands.command("sign-in-link")
 def sign_in_link(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The user's name, id or e-mail address.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Users' names, ids or e-mail addresses.")],
     invite: Annotated[bool, typer.Option("--invite", help="It works for a week instead of an hour.")] = False,
-    url: Annotated[str, typer.Option(help="Where the gateway is for the user's browser.")] = "http://localhost:8000",
+    url: Annotated[str, typer.Option(help="Where browsers find the gateway.")] = "http://localhost:8000",
 ) -> None:
-    """Print a link that signs the user in once, to choose a password."""
+    """Print a link for each user that signs in once, to choose a password."""
     purpose = Purpose.INVITATION if invite else Purpose.SIGN_IN
-    value = in_workspace(lambda workspace: OneTimeLinks(workspace.registry).create(SYSTEM, name, purpose))
-    print(link_of(url, value))
+
+    async def create(workspace: Workspace) -> list[str]:
+        links = OneTimeLinks(workspace.registry)
+        return [await links.create(SYSTEM, name, purpose) for name in names]
+
+    for value in in_workspace(create):
+        print(link_of(url, value))
 
 
 @commands.command("import")

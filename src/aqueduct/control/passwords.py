@@ -54,12 +54,14 @@ class Passwords:
         self._throttle.require_patience(account, client.address)
         async with self._registry.database.reading() as connection:
             found = await self._named(connection, name.strip())
-        for user, hashed in found or [(None, None)]:
-            is_right = await self._is_right(hashed or self._nobodys, password)
-            if is_right and user is not None and hashed is not None:
+        with_password = [(user, hashed) for user, hashed in found if hashed is not None]
+        for user, hashed in with_password:
+            if await self._is_right(hashed, password):
                 self._throttle.note_success(account, client.address)
                 await self._renew_hash(user, hashed, password)
                 return user
+        if not with_password:
+            await self._is_right(self._nobodys, password)
         self._throttle.note_failure(account, client.address)
         raise SignInRefused(WRONG)
 

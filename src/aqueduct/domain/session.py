@@ -8,6 +8,8 @@ import msgspec
 
 PREFIX = "aqs-"
 """What the value of a session begins with; that of an API token begins otherwise."""
+SESSION_COOKIE = "__Host-aqueduct-session"
+CSRF_HEADER = "x-aqueduct-csrf"
 
 
 class Client(msgspec.Struct, frozen=True):

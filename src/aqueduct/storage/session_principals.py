@@ -12,15 +12,12 @@ from aqueduct.domain.model_rules import compile_rules
 from aqueduct.domain.principal import Principal, TermsState
 from aqueduct.domain.session import Session
 from aqueduct.domain.subject import SubjectType
-from aqueduct.storage.aggregates import ORGANISATIONS, TEAMS
+from aqueduct.storage.aggregates import BUDGETS, LIMITS, MODEL_RULES, ORGANISATIONS, TEAMS
 from aqueduct.storage.database import Database
 from aqueduct.storage.keys import KeyRing
 from aqueduct.storage.principals import (
-    BUDGETS,
     BUDGETS_OF,
-    LIMITS,
     LIMITS_OF,
-    MODEL_RULES,
     RULES_OF,
     TEAMS_OF,
     Subjects,

@@ -16,6 +16,8 @@ from aqueduct.storage.tables import memberships, one_time_links, organisations, 
 
 SESSIONS = Records(sessions, Session)
 LINKS = Records(one_time_links, OneTimeLink)
+OWNER = "owner__"
+"""What sets the columns of a session's user apart from its own."""
 MAX_NAMESAKES = 3
 """How many of one name or address are asked for their passwords: each takes a tenth of a second."""
 
@@ -43,7 +45,7 @@ async def find_session(
 ) -> tuple[Session, User] | None:
     """Find the session whose value has one of these hashes, and whose it is, as long as both may be used."""
     statement = (
-        sa.select(*SESSIONS.columns, *(column.label(f"whose_{column.name}") for column in USERS.columns))
+        sa.select(*SESSIONS.columns, *(column.label(f"{OWNER}{column.name}") for column in USERS.columns))
         .join_from(sessions, users, users.c.id == sessions.c.user_id)
         .join(organisations, organisations.c.id == users.c.organisation_id)
         .where(has_digest(sessions, candidates), sessions.c.expires_at > to_microseconds(now), *may_enter())
@@ -51,7 +53,7 @@ async def find_session(
     row = (await connection.execute(statement)).mappings().first()
     if row is None:
         return None
-    user: dict[str, Any] = {column.name: row[f"whose_{column.name}"] for column in USERS.columns}
+    user: dict[str, Any] = {column.name: row[f"{OWNER}{column.name}"] for column in USERS.columns}
     return SESSIONS.read(row), USERS.read(user)
 
 

@@ -7,7 +7,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-SESSION = "__Host-aqueduct-session"
+from aqueduct.domain.session import SESSION_COOKIE
+
+SESSION = SESSION_COOKIE
 PENDING = "__Host-aqueduct-pending"
 FLASH = "__Host-aqueduct-flash"
 FLOW = "__Host-aqueduct-flow"

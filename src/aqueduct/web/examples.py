@@ -36,7 +36,7 @@ def examples(base_url: str, model: str, value: str | None = None) -> list[Exampl
     name, url, key = json.dumps(model), json.dumps(address), json.dumps(credential)
     python = (
         "from openai import OpenAI\n\n"
-        f"client = OpenAI(base_url={url}, api_key={key})\n"
+        f"client = OpenAI(\n    base_url={url},\n    api_key={key},\n)\n"
         "completion = client.chat.completions.create(\n"
         f"    model={name},\n"
         f'    messages=[{{"role": "user", "content": "{QUESTION}"}}],\n'
@@ -45,7 +45,7 @@ def examples(base_url: str, model: str, value: str | None = None) -> list[Exampl
     )
     javascript = (
         'import OpenAI from "openai";\n\n'
-        f"const client = new OpenAI({{ baseURL: {url}, apiKey: {key} }});\n"
+        f"const client = new OpenAI({{\n  baseURL: {url},\n  apiKey: {key},\n}});\n"
         "const completion = await client.chat.completions.create({\n"
         f"  model: {name},\n"
         f'  messages: [{{ role: "user", content: "{QUESTION}" }}],\n'

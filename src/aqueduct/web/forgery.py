@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from aqueduct.domain.session import is_csrf_of
+from aqueduct.domain.session import CSRF_HEADER, is_csrf_of
 from aqueduct.errors import NotAllowed
 
 FIELD = "csrf"
-HEADER = "x-aqueduct-csrf"
+HEADER = CSRF_HEADER
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 STALE = (
     "This page is out of date: you signed in anew since it was loaded. Go back, load it again, and repeat the change."

@@ -28,6 +28,8 @@ def open_templates(assets: Assets) -> Environment:
         instant=formats.instant,
         iso=formats.iso,
         day=formats.day,
+        ticks=formats.ticks,
+        browser=formats.browser,
         relative=lambda at: formats.relative(at, time.time()),
     )
     environment.globals.update(asset=assets.url, percent=formats.percent)
