@@ -9,12 +9,12 @@ import msgspec
 from starlette.responses import JSONResponse, Response
 
 from aqueduct.control.flows import FLOW_SECONDS, browser_value
-from aqueduct.errors import NotAllowed, NotFound
+from aqueduct.errors import NotAllowed, NotFound, SignInRefused
 from aqueduct.web import cookies
 from aqueduct.web.forms import Form
 from aqueduct.web.routing import get, post
 from aqueduct.web.sign_in import INSECURE, awaits_second_factor, finish, finish_second_factor
-from aqueduct.web.visit import Visit, local_path
+from aqueduct.web.visit import SIGN_IN, Visit, local_path
 
 ALONE = "passkey"
 SECOND = "password and passkey"
@@ -61,7 +61,10 @@ async def sign_in(visit: Visit) -> Response:
 
 async def show_second(visit: Visit) -> Response:
     """Ask for the passkey after the password."""
-    await awaits_second_factor(visit)
+    try:
+        await awaits_second_factor(visit)
+    except SignInRefused as error:
+        return visit.redirect(SIGN_IN, str(error), "error")
     can_ask = visit.services.ways.takes_passkeys(visit.base_url)
     return visit.render("sign_in_second.html", can_ask=can_ask, origin=visit.services.ways.origin)
 

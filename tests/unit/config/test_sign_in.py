@@ -1,4 +1,4 @@
-"""The section `sign_in` becomes what the domain knows, or an error that names the line; and what rules make of claims."""
+"""The section `sign_in` becomes what the domain knows, or an error with its line; and what rules make of claims."""
 
 from pathlib import Path
 from typing import Any
