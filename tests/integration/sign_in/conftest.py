@@ -46,8 +46,10 @@ RULES: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.model_validate({"data_dir": tmp_path / "data"})
+def settings(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """A test that names `database_url` runs on both engines, any other on SQLite."""
+    url = request.getfixturevalue("database_url") if "database_url" in request.fixturenames else None
+    return Settings.model_validate({"data_dir": tmp_path / "data", "database_url": url})
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ async def register(passkeys: Passkeys, actor: Actor, authenticator: SoftwareAuth
     return await passkeys.finish_registration(actor, browser, authenticator.create(options), name="my phone")
 
 
+@pytest.mark.usefixtures("database_url")
 async def test_a_passkey_lets_its_user_in_alone_or_after_his_password(
     passkeys: Passkeys, ann: Actor, browser: str, workspace: Workspace
 ) -> None:

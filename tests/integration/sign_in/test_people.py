@@ -29,6 +29,7 @@ async def refused(door: Door, issuer: ScriptedIssuer, browser: str) -> str | Non
     return caught.value.code
 
 
+@pytest.mark.usefixtures("database_url")
 async def test_what_rules_gave_goes_with_the_claim_and_what_was_given_by_hand_stays(
     door: Door, issuer: ScriptedIssuer, browser: str
 ) -> None:
@@ -184,6 +185,7 @@ def logout_token(issuer: ScriptedIssuer, **claims: Any) -> str:
     return jwt.encode({"alg": "RS256", "kid": "first"}, said, issuer.key, algorithms=ALGORITHMS)
 
 
+@pytest.mark.usefixtures("database_url")
 async def test_the_issuer_ends_sessions_by_their_id_or_all_of_a_person_and_is_heard_once(
     door: Door, issuer: ScriptedIssuer, browser: str
 ) -> None:
