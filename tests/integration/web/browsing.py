@@ -28,9 +28,17 @@ class Shown:
     @property
     def text(self) -> str:
         """What a person reads of it."""
+        return " ".join(" ".join(self._read().parts).split())
+
+    @property
+    def inline(self) -> list[str]:
+        """What of it is script or style that the policy refuses."""
+        return self._read().inline
+
+    def _read(self) -> "TextReader":
         reader = TextReader()
         reader.feed(self.body)
-        return " ".join(" ".join(reader.parts).split())
+        return reader
 
     @property
     def csrf(self) -> str:
@@ -41,11 +49,19 @@ class Shown:
 
 
 class TextReader(HTMLParser):
-    """Collects the text of a page."""
+    """Collects the text of a page, and what is script or style within it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.parts: list[str] = []
+        self.inline: list[str] = []
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        self.inline += [f"<{tag} {name}>" for name in names if name == "style" or name.startswith("on")]
+        if tag == "style" or (tag == "script" and "src" not in names):
+            self.inline.append(f"<{tag}>")
 
     @override
     def handle_data(self, data: str) -> None:

@@ -33,7 +33,8 @@ def chromium() -> Iterator[Chromium]:
 @pytest.fixture
 def page(chromium: Chromium) -> Iterator[Page]:
     """A page that fails the test on any error of a script or breach of the policy."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    # Without motion: a colour half-way between two themes has no contrast that anybody ever reads.
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     complaints: list[str] = []
@@ -71,12 +72,13 @@ def test_a_newcomer_signs_in_makes_a_token_calls_a_model_and_sees_it(house: Hous
     code_shown = page.get_by_role("tabpanel", name="Python").inner_text()
     value = next(each for each in code_shown.split('"') if each.startswith("aq-"))
     house.lab.script(json_reply(completion("Once upon a time")))
-    client = OpenAI(base_url=f"{base}/v1", api_key=value)
-    asked = client.chat.completions.with_raw_response.create(
-        model="one", messages=[{"role": "user", "content": "Write me a short poem!"}]
-    )
+    with OpenAI(base_url=f"{base}/v1", api_key=value) as client:
+        asked = client.chat.completions.with_raw_response.create(
+            model="one", messages=[{"role": "user", "content": "Write me a short poem!"}]
+        )
     house.gateway.usage(asked.headers["x-request-id"])
     page.get_by_role("link", name="Home").click()
+    page.get_by_role("button", name="Fill in a new token").wait_for()
     assert "1" in page.get_by_text("Requests", exact=True).first.locator("..").inner_text()
     assert page.get_by_role("cell", name="one").count() == 1
 
@@ -89,21 +91,23 @@ def test_a_token_is_made_found_and_revoked_by_keyboard_and_name(house: House, pa
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Tokens", exact=True).wait_for()
     page.get_by_role("link", name="New token").first.click()
-    page.get_by_label("Name").fill("CI of <b>all</b>")
+    page.get_by_label("Name", exact=True).fill("CI of <b>all</b>")
     page.get_by_text("Limits, budget and networks").click()
     page.get_by_label("Budget").fill("much")
     require_accessible(page)
     page.get_by_role("button", name="Make the token").click()
     page.get_by_text("is not an amount").wait_for()
-    assert page.get_by_label("Name").input_value() == "CI of <b>all</b>"
+    assert page.get_by_label("Name", exact=True).input_value() == "CI of <b>all</b>"
     page.get_by_label("Budget").fill("5")
     page.get_by_role("button", name="Make the token").click()
     page.get_by_role("heading", name="Copy the value now").wait_for()
     require_accessible(page)
 
     page.get_by_role("link", name="Done").click()
+    page.get_by_role("heading", name="Change").wait_for()
     require_accessible(page)
     page.get_by_role("link", name="Tokens").first.click()
+    page.get_by_role("heading", name="Tokens", exact=True).wait_for()
     page.keyboard.press("/")
     page.keyboard.type("no token of this name")
     page.get_by_text("No token of that name").wait_for()
