@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests.migrated import make_tables
+from tests import migrated
+from tests.aqueduct_process import close_fork_server
 from tests.postgres_server import PostgresServer, running_postgres
 
 from aqueduct.settings import Settings
-from aqueduct.storage.directory import DataDirectory
 
 # A slow machine is no bug: an example may take as long as the test's own time limits allow. New examples are for the
 # developer who can look into them; a change that lands is held to the same ones every time.
@@ -24,6 +24,12 @@ settings.register_profile(
 settings.load_profile("patient")
 
 
+def pytest_sessionfinish() -> None:
+    """End and remove what the tests of this process have shared."""
+    close_fork_server()
+    migrated.remove_sqlite_template()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A real PostgreSQL, started by the first test that wants one and ended with the last."""
@@ -32,18 +38,18 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template() -> Path:
     """An SQLite database with this version's tables and nothing in them, to be copied."""
-    data_dir = tmp_path_factory.mktemp("migrated") / "data"
-    make_tables(Settings(data_dir=data_dir))
-    return DataDirectory(data_dir).database
+    return migrated.sqlite_template()
 
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of such a database in PostgreSQL."""
     url = postgres.create_database()
-    make_tables(Settings.model_validate({"data_dir": tmp_path_factory.mktemp("migrated"), "database_url": url}))
+    migrated.make_tables(
+        Settings.model_validate({"data_dir": tmp_path_factory.mktemp("migrated"), "database_url": url})
+    )
     return url
 
 

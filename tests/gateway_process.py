@@ -9,7 +9,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,7 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-COMMAND = Path(sys.executable).with_name("aqueduct")
+from tests.aqueduct_process import Process, run_aqueduct, start_aqueduct, start_installed
+from tests.migrated import lay_out, sqlite_template
+
+from aqueduct.settings import Settings
+
 START_SECONDS = 60.0
 STOP_SECONDS = 45.0
 
@@ -34,9 +37,18 @@ class GatewayProcess:
 
     `config` is the text of an `aqueduct.yaml` (None: the embedded model alone), `settings` are `AQUEDUCT_*` variables.
     Use it as a context manager: it waits until the gateway is ready, and at the end insists on a clean exit.
+    `is_installed` has it start as a user's does: the installed executable on nothing. Otherwise the process is forked
+    from one that has imported everything, and finds a database with tables.
     """
 
-    def __init__(self, folder: Path, config: str | None = None, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: str | None = None,
+        settings: Mapping[str, str] | None = None,
+        *,
+        is_installed: bool = False,
+    ) -> None:
         self.data_dir = folder / "data"
         self.config_file = folder / "aqueduct.yaml"
         self.log_file = folder / "gateway.log"
@@ -44,9 +56,10 @@ class GatewayProcess:
         self.token = ""
         self._settings = dict(settings or {})
         self._has_config = config is not None
+        self._is_installed = is_installed
         if config is not None:
             self.config_file.write_text(config)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def url(self) -> str:
@@ -78,14 +91,12 @@ class GatewayProcess:
         arguments = ["--port", str(self.port)]
         if self._has_config:
             arguments += ["--config", str(self.config_file)]
+        if not (self._is_installed or self.data_dir.exists() or "AQUEDUCT_DATABASE_URL" in self._settings):
+            lay_out(Settings(data_dir=self.data_dir), sqlite_template())
+        start = start_installed if self._is_installed else start_aqueduct
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [COMMAND, "serve", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=self.environment,
-                cwd=self.log_file.parent,
+            self._process = start(
+                "serve", *arguments, environment=self.environment, folder=self.log_file.parent, stdout=log, stderr=log
             )
         self._wait_until_ready()
         first_token = self.data_dir / "first-token"
@@ -122,18 +133,10 @@ class GatewayProcess:
         """Tell the process to end, without waiting for it."""
         self._running.send_signal(signal.SIGTERM)
 
-    def run(self, *arguments: str) -> str:
-        """Run an `aqueduct` command on the gateway's data directory and return what it printed."""
-        done = subprocess.run(
-            [COMMAND, *arguments],
-            env=self.environment,
-            cwd=self.log_file.parent,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if done.returncode != 0:
+    def run(self, *arguments: str, status: int = 0) -> str:
+        """Run an `aqueduct` command on the gateway's data directory, which is to end so; return what it printed."""
+        done = run_aqueduct(*arguments, environment=self.environment, folder=self.log_file.parent)
+        if done.returncode != status:
             raise AssertionError(f"aqueduct {' '.join(arguments)} failed: {done.stdout}{done.stderr}")
         return done.stdout
 
@@ -196,7 +199,7 @@ class GatewayProcess:
             self.kill()
 
     @property
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Process:
         if self._process is None:
             raise AssertionError("the gateway is not running")
         return self._process

@@ -42,6 +42,7 @@ from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.asgi import CALL, Application, AsgiEndpoint, Receive, Send
 from aqueduct.gateway.attachments.fetching import UrlFetcher
 from aqueduct.gateway.attachments.preparing import Attachments
+from aqueduct.gateway.attachments.room import Room
 from aqueduct.gateway.authenticate import Authenticator
 from aqueduct.gateway.cache.keeper import Keeper
 from aqueduct.gateway.cache.router import CachedRouter
@@ -49,6 +50,7 @@ from aqueduct.gateway.checked import CheckedOpener
 from aqueduct.gateway.client_address import ClientAddress
 from aqueduct.gateway.documents.extraction import DocumentReader
 from aqueduct.gateway.endpoints import Endpoints
+from aqueduct.gateway.failure_log import FailureLog
 from aqueduct.gateway.forecast import Forecast
 from aqueduct.gateway.mirror import Mirrors
 from aqueduct.gateway.opening import Opener
@@ -134,7 +136,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             queue_seconds=settings.queue_seconds,
             are_budgets_open=settings.budgets_without_counters == "open",
         )
-        attachments = Attachments(opener, UrlFetcher(http, _fetch_guard(settings)), _owned(stack, DocumentReader()))
+        fetcher, reader = UrlFetcher(http, _fetch_guard(settings)), _owned(stack, DocumentReader())
+        attachments = Attachments(opener, fetcher, reader, Room(settings.max_attachment_bytes))
         accounts = journal if settings.unaccounted == "refuse" else BestEffortJournal(journal)
         mirrors = Mirrors(opener, attachments, accounts, capture_writer, traffic)
         checked = CheckedOpener(opener, checker)
@@ -181,6 +184,7 @@ async def _share(settings: Settings, snapshot: Snapshot, traffic: Traffic, event
     """Watch the targets, and share their health with the other gateways of a Valkey server, if there is one."""
     teller = StateTeller(events.emit)
     traffic.listeners.append(teller)
+    traffic.failure_listeners.append(FailureLog())
     traffic.retain(target for model in snapshot.models for target in model.targets)
     if settings.valkey_url is None:
         return Alone()

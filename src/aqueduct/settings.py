@@ -112,6 +112,8 @@ class Settings(BaseModel):
     max_body_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(64 * MIB)
     max_in_flight_bytes: Annotated[ByteSize, Field(gt=0)] = ByteSize(1024 * MIB)
     """How many bytes of request bodies the whole process holds before it refuses more with 503."""
+    max_attachment_bytes: Annotated[ByteSize, Field(ge=64 * MIB)] = ByteSize(512 * MIB)
+    """How much the whole process holds of images and files that it fetches or reads, and of what it builds of them."""
     max_connections: Annotated[int, Field(gt=0)] = 10_000
     max_header_bytes: Annotated[ByteSize, Field(ge=1024)] = ByteSize(64 * 1024)
     max_header_count: Annotated[int, Field(gt=0)] = 100

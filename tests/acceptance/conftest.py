@@ -108,7 +108,7 @@ def narrow_gateway(tmp_path_factory: pytest.TempPathFactory, config: str) -> Ite
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     """A gateway as the first `aqueduct serve` starts it: no config, the embedded model."""
-    with GatewayProcess(tmp_path_factory.mktemp("embedded")) as process:
+    with GatewayProcess(tmp_path_factory.mktemp("embedded"), is_installed=True) as process:
         yield process
 
 

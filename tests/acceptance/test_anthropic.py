@@ -8,8 +8,10 @@ import openai
 import pytest
 from tests.acceptance.asking import chat
 from tests.gateway_process import GatewayProcess
-from tests.providers.anthropic.asking import SCHEMA, message, streamed
-from tests.providers.anthropic.test_recordings import ERRORS, PLAIN, STREAMS, own_reading, told, told_by
+from tests.providers.anthropic.asking import message, streamed
+from tests.providers.anthropic.test_recordings import ERRORS, PLAIN, STREAMS, own_reading, told_by
+from tests.providers.asking import SCHEMA
+from tests.providers.hearing import told
 from tests.recordings import Recorded
 from tests.scripted_upstream import (
     Drop,
@@ -73,7 +75,7 @@ def read(client: openai.OpenAI) -> dict[str, Any]:
     """Ask without a stream and return what the client reads."""
     answer = client.chat.completions.create(model="haiku", messages=HELLO).model_dump()
     (choice,) = answer["choices"]
-    return told(choice["message"], choice["finish_reason"], answer["usage"], answer["model"])
+    return told(choice["message"], choice["finish_reason"], answer["usage"]) | {"model": answer["model"]}
 
 
 def read_stream(client: openai.OpenAI) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def read_stream(client: openai.OpenAI) -> dict[str, Any]:
     ) as stream:
         answer = stream.get_final_completion().model_dump()
     (choice,) = answer["choices"]
-    return told(choice["message"], choice["finish_reason"], answer["usage"], answer["model"])
+    return told(choice["message"], choice["finish_reason"], answer["usage"]) | {"model": answer["model"]}
 
 
 @pytest.mark.parametrize("exchange", PLAIN[::6])
@@ -219,7 +221,7 @@ def test_aqueduct_models_asks_with_anthropics_credential(
     claude_gateway: GatewayProcess, claude: ScriptedUpstream
 ) -> None:
     claude.script(error_reply(401))
-    table = claude_gateway.run("models", "--probe", "--config", str(claude_gateway.config_file))
+    table = claude_gateway.run("models", "--probe", "--config", str(claude_gateway.config_file), status=1)
     assert "refuses the credential (401)" in table
     received = claude.received[0]
     assert (received.method, received.path, received.headers["x-api-key"]) == ("POST", "/v1/messages", KEY)

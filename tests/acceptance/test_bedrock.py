@@ -8,8 +8,10 @@ import openai
 import pytest
 from tests.acceptance.asking import chat
 from tests.gateway_process import GatewayProcess
-from tests.providers.bedrock.asking import SCHEMA, event, exception, streamed, whole
-from tests.providers.bedrock.test_recordings import ERRORS, PLAIN, STREAMS, own_reading, told, told_by
+from tests.providers.asking import SCHEMA
+from tests.providers.bedrock.asking import event, exception, streamed, whole
+from tests.providers.bedrock.test_recordings import ERRORS, PLAIN, STREAMS, own_reading, told_by
+from tests.providers.hearing import told
 from tests.recordings import Recorded
 from tests.scripted_upstream import LAST_CHUNK, ScriptedUpstream, Send, Step, chunked, json_reply, reply
 

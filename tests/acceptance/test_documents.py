@@ -21,7 +21,7 @@ providers:
   - {{name: inside, kind: local}}
 models:
   - {{name: plain, targets: [{{provider: plain, model: m}}]}}
-  - {{name: openai, targets: [{{provider: openai, model: m}}]}}
+  - {{name: openai, targets: [{{provider: openai, model: m, reads_files: true}}]}}
   - {{name: claude, targets: [{{provider: claude, model: claude-sonnet-4-5}}]}}
   - {{name: blind, targets: [{{provider: openai, model: m, reads_images: false}}]}}
   - {{name: dropping, targets: [{{provider: dropping, model: m, reads_images: false}}]}}

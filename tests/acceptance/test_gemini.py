@@ -11,7 +11,8 @@ import openai
 import pytest
 from joserfc.jwk import RSAKey
 from openai.types.chat import ChatCompletionMessageParam
-from tests.gateway_process import COMMAND, GatewayProcess
+from tests.aqueduct_process import COMMAND
+from tests.gateway_process import GatewayProcess
 from tests.recordings import Recorded, exchanges
 from tests.scripted_upstream import ScriptedUpstream, Step, json_reply, raw_stream, reply
 

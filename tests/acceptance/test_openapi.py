@@ -45,11 +45,12 @@ def test_every_answer_is_one_that_the_description_knows(
     operation: Any, mode: GenerationMode, gateway: GatewayProcess, upstream: ScriptedUpstream
 ) -> None:
     upstream.script(json_reply(completion()))
+    cases = operation.as_strategy(generation_mode=mode)
 
     @FUZZING
     @given(st.data())
     def ask(data: st.DataObject) -> None:
-        case = data.draw(operation.as_strategy(generation_mode=mode))
+        case = data.draw(cases)
         if isinstance(case.body, dict) and isinstance(case.body.get("model"), str):
             case.body["model"] = "one"
         answer = case.call(base_url=gateway.url, headers={"authorization": f"Bearer {gateway.token}"})

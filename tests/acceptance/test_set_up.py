@@ -107,7 +107,7 @@ def test_two_runs_at_once_set_up_only_once(tmp_path: Path) -> None:
 def test_names_the_packages_index_when_it_cannot_be_reached(tmp_path: Path) -> None:
     tree = plant(tmp_path / "clone")
     (tree / "requirements" / "serve.txt").write_text("no-such-package==1 --hash=sha256:" + "0" * 64 + "\n")
-    closed = environment(PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_NO_CACHE_DIR="1", no_proxy="*")
+    closed = environment(PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_NO_CACHE_DIR="1", PIP_RETRIES="0", no_proxy="*")
     ended = serve(tree, env=closed)
     assert ended.returncode == 1
     assert "The package index could not be reached" in ended.stderr

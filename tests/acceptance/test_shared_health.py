@@ -167,7 +167,7 @@ def test_the_next_key_takes_over_at_a_rate_limit_and_the_command_line_shows_each
     assert used == ["Bearer sk-first-of-d", *["Bearer sk-second-of-d"] * 3]
 
     d.script(error_reply(401))
-    table = one.run("models", "--probe", "--url", one.url, "--config", str(one.config_file))
+    table = one.run("models", "--probe", "--url", one.url, "--config", str(one.config_file), status=1)
     (first, second) = [line for line in table.splitlines() if "d/m" in line]
     assert "out (rate limit) until" in first
     assert "in use" in second

@@ -43,7 +43,7 @@ models:
   - {{name: apollo, targets: [{{provider: other, model: apollo}}]}}
   - name: split
     split: {{stable: 70, canary: 30}}
-    split_by: user
+    split_by: end_user
     targets: [{{provider: main, model: m, label: stable}}, {{provider: other, model: c, label: canary}}]
   - name: mirrored
     price: {{input_per_million: 1}}
@@ -235,7 +235,7 @@ def test_both_answers_are_captured_where_the_caller_s_policy_keeps_the_first(ste
 def test_what_leads_where_is_told_in_plain_words(steered: GatewayProcess) -> None:
     targets = {each["target"]: each for each in fetch(steered, "GET", "/api/admin/targets").json["data"]}
     assert targets["other/vision"]["routes"] == ["ruled: pictures: with images"]
-    assert targets["other/c"]["routes"] == ["split: 30 %, by user"]
+    assert targets["other/c"]["routes"] == ["split: 30 %, by end user"]
     assert targets["other/s"]["routes"][0] == "mirrored: a copy of 100 %, at most 2 at once"
     shown = steered.run("check", "--config", str(steered.config_file))
     assert "header x-tier gold" in shown

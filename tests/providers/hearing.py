@@ -81,3 +81,17 @@ def failure(reader: StreamReader, pieces: list[bytes]) -> UpstreamError:
     except UpstreamError as error:
         return error
     raise AssertionError("the stream was whole")
+
+
+def told(message: dict[str, Any], finish_reason: str, usage: dict[str, Any]) -> dict[str, Any]:
+    """Return what matters of an answer of ours."""
+    calls = [
+        (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
+        for call in message.get("tool_calls") or ()
+    ]
+    return {
+        "text": message.get("content") or "",
+        "calls": calls,
+        "finish_reason": finish_reason,
+        "usage": (usage["prompt_tokens"], usage["completion_tokens"]),
+    }

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aqueduct.domain.money import to_nano
-from aqueduct.domain.price import FREE, Cost, Price, cost, rates, sum_costs
+from aqueduct.domain.price import FREE, Cost, Price, cost, flat_rates, rates, sum_costs
 from aqueduct.domain.usage import AttemptRecord
 
 LIST = {"input_tokens": Decimal(2), "cached_tokens": Decimal("0.5"), "output_tokens": Decimal(8)}
@@ -77,3 +77,18 @@ def test_costs_of_attempts_are_summed_in_one_currency_only() -> None:
     assert sum_costs([attempt(1, "USD"), attempt(None, None), attempt(2, "USD")]) == Cost(3, "USD")
     assert sum_costs([attempt(1, "USD"), attempt(2, "EUR")]) is None
     assert sum_costs([attempt(None, None)]) is None
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9))
+def test_flat_rates_cost_the_same(input_tokens: int, output_tokens: int) -> None:
+    for price in (PRICE, FREE, Price(currency="EUR", tiers=((0, ()),), request_nano=7)):
+        flat = flat_rates((price,))
+        assert flat is not None
+        units = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+        assert flat.cost(input_tokens, output_tokens) == cost(units, (price,), 0.0)
+
+
+def test_what_depends_on_time_or_size_has_no_flat_rates() -> None:
+    dated = Price(currency="USD", tiers=((0, ()),), valid_until=1.0)
+    tiered = Price(currency="USD", tiers=((0, ()), (200_000, rates(LIST))))
+    assert [flat_rates(prices) for prices in ((), (PRICE, PRICE), (dated,), (tiered,))] == [None] * 4

@@ -5,32 +5,29 @@ from typing import Annotated
 
 import typer
 
-from aqueduct.cli.session import in_workspace, note, settings_for
+from aqueduct.cli.session import in_workspace, note, settings_with_config
 from aqueduct.config.declared import read_declarations
 from aqueduct.control.apply import apply
-from aqueduct.control.workspace import noted_config_file
 from aqueduct.domain.actor import SYSTEM
 from aqueduct.errors import ConfigurationError
 from aqueduct.settings import environment
 
 
 def run(
-    file: Annotated[Path | None, typer.Option(help="The file; the gateway's own if left out.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--config", "--file", help="The file; the gateway's own if left out.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete what was declared once and is no longer in the file.")
     ] = False,
 ) -> None:
     """Create and change the organisations, people, rules, limits, budgets and webhooks that a file declares."""
-    settings = settings_for(config_file=file)
-    path = settings.config_file
+    path = settings_with_config(file).config_file
     if path is None:
-        path = noted_config_file(settings)
-        if path is None:
-            raise ConfigurationError(
-                "Which file? The gateway was started without one: name it with --file, or set AQUEDUCT_CONFIG_FILE."
-            )
-        note(f"Applying {path}, which the gateway was started with.")
+        raise ConfigurationError(
+            "Which file? The gateway was started without one: name it with --config, or set AQUEDUCT_CONFIG_FILE."
+        )
     source, declarations = read_declarations(path, environment())
     plan = in_workspace(
         lambda workspace: apply(workspace.registry, SYSTEM, source, declarations, prune=prune, is_dry_run=dry_run)

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from aqueduct.cli.options import AsJson
-from aqueduct.cli.printing import print_json, show_instant, show_list
+from aqueduct.cli.printing import show_instant, show_list
 from aqueduct.cli.session import in_workspace
 from aqueduct.control.audit import AuditLog, written
 from aqueduct.control.periods import parse_start
@@ -34,9 +34,6 @@ def show_newest(
     filters = {} if about is None else {"object_id": about}
     listing = Listing(filters=filters, sort="-happened_at", size=count)
     page = in_workspace(lambda workspace: AuditLog(workspace.registry).page(SYSTEM, listing))
-    if as_json:
-        print_json([written(entry) for entry in page.items])
-        return
     columns = {
         "When": lambda each: show_instant(each.happened_at),
         "Who": lambda each: each.actor_name,
@@ -45,7 +42,7 @@ def show_newest(
         "What": lambda each: each.object_type,
         "Which": lambda each: each.object_id,
     }
-    show_list(page.items, columns, as_json=False)
+    show_list(page.items, columns, as_json=as_json)
 
 
 @commands.command("export")

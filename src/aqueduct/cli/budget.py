@@ -7,14 +7,14 @@ import msgspec
 import typer
 
 from aqueduct.cli.filters import Names, SubjectFilters, naming, read_list
-from aqueduct.cli.objects import Clearable, changes_of, clearing, show_one
+from aqueduct.cli.objects import Clearable, changes_of, clearing
 from aqueduct.cli.options import AsJson, SubjectOptions, parse_list, spread
-from aqueduct.cli.printing import show_list
+from aqueduct.cli.printing import print_one, show_list
 from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.allowances import Budgets, NewBudget, parse_budget
 from aqueduct.control.workspace import Workspace
 from aqueduct.domain.actor import SYSTEM
-from aqueduct.domain.budget import Period, SpentBudget
+from aqueduct.domain.budget import Budget, Period, SpentBudget
 from aqueduct.errors import InvalidValue
 
 commands = typer.Typer(help="Budgets: how much money may be spent in a period.", no_args_is_help=True)
@@ -93,13 +93,24 @@ def list_all(wanted: BudgetFilters) -> None:
     show_list(found, columns, as_json=wanted.as_json)
 
 
-commands.command("show")(show_one(Budgets, "ID"))
+@commands.command("show")
+def show(budget_id: Id) -> None:
+    """Print one budget as JSON, with what was spent of it."""
+
+    async def read(workspace: Workspace) -> SpentBudget:
+        budgets = Budgets(workspace.registry)
+        (spent,) = await budgets.with_spending([await budgets.read(SYSTEM, budget_id)])
+        return spent
+
+    print_one(in_workspace(read))
 
 
 @commands.command("change")
 def change(
     budget_id: Id,
-    amount: Annotated[str | None, typer.Argument(metavar="AMOUNT", help="The new amount, such as 12.50.")] = None,
+    amount: Annotated[
+        str | None, typer.Argument(metavar="AMOUNT", help="The new amount, such as 12.50 or 12.50/month.")
+    ] = None,
     time_zone: Annotated[str | None, typer.Option(help="Where its days, weeks and months begin.")] = None,
     hard: Annotated[bool | None, typer.Option("--hard/--soft", help="Refuse when it is used up, or only tell.")] = None,
     alerts: Alerts = None,
@@ -109,7 +120,14 @@ def change(
     thresholds = None if alerts is None else parse_percentages(alerts)
     given = {"amount": amount, "time_zone": time_zone, "is_hard": hard, "alert_thresholds": thresholds}
     changes = changes_of(given, clear, CLEARABLE)
-    changed = in_workspace(lambda workspace: Budgets(workspace.registry).change(SYSTEM, budget_id, changes))
+
+    async def work(workspace: Workspace) -> Budget:
+        budgets = Budgets(workspace.registry)
+        if amount is not None:
+            changes["amount"] = amount_for(amount, await budgets.read(SYSTEM, budget_id))
+        return await budgets.change(SYSTEM, budget_id, changes)
+
+    changed = in_workspace(work)
     note(f"Changed {changed.id}: {changed.amount.normalize():f} {changed.currency}/{changed.period}.")
 
 
@@ -118,6 +136,18 @@ def delete(budget_id: Id) -> None:
     """Take a budget away: nothing is refused for it any more."""
     gone = in_workspace(lambda workspace: Budgets(workspace.registry).delete(SYSTEM, budget_id))
     note(f"Deleted {gone.id}.")
+
+
+def amount_for(text: str, budget: Budget) -> str:
+    """Return the amount in `12.50`, `12.50 EUR` or `12.50/month`; another period or currency is an `InvalidValue`."""
+    money, slash, period = text.partition("/")
+    amount, _, currency = money.strip().partition(" ")
+    if (slash and period.strip() != budget.period) or currency.strip() not in ("", budget.currency):
+        kind = f"{budget.currency}/{budget.period}"
+        raise InvalidValue(
+            f"`{text[:50]}` is no amount of a budget in {kind}, which stays that: delete it and create one."
+        )
+    return amount
 
 
 def parse_percentages(text: str) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from aqueduct.cli.options import AsJson
-from aqueduct.cli.printing import print_json, show_instant, show_list
+from aqueduct.cli.printing import print_one, show_instant, show_list
 from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.captures import Captures
 from aqueduct.control.periods import parse_start
@@ -52,7 +52,7 @@ def list_newest(
 @commands.command("show")
 def show(request: Requested) -> None:
     """Print what a request said and was answered, as JSON; that you did is in the audit log."""
-    print_json(in_workspace(lambda workspace: Captures(workspace.registry).read(SYSTEM, request)))
+    print_one(in_workspace(lambda workspace: Captures(workspace.registry).read(SYSTEM, request)))
 
 
 @commands.command("delete")

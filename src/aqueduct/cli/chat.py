@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from aqueduct.cli.session import note, settings_for
+from aqueduct.config.choices import likely
 from aqueduct.errors import ConfigurationError, ControlError
 from aqueduct.settings import Settings
 from aqueduct.storage.directory import DataDirectory
@@ -16,6 +17,7 @@ from aqueduct.storage.directory import DataDirectory
 Message = dict[str, str]
 TIMEOUT = httpx2.Timeout(10.0, read=600.0)
 PROMPT = "> "
+NOT_FOUND = 404
 
 
 class ChatFailed(ControlError):
@@ -75,17 +77,31 @@ def stream_answer(client: httpx2.Client, model: str, messages: list[Message]) ->
         with client.stream("POST", "/v1/chat/completions", json=body) as response:
             if response.status_code != 200:
                 response.read()
-                raise ChatFailed(error_message(response.content) or f"The gateway answered {response.status_code}.")
+                said = error_message(response.content) or f"The gateway answered {response.status_code}."
+                raise ChatFailed(said + (hint_at_model(client, model) if response.status_code == NOT_FOUND else ""))
             for line in response.iter_lines():
                 if line.startswith("data: ") and line != "data: [DONE]":
                     yield from read_event(line.removeprefix("data: "))
     except httpx2.ConnectError:
-        raise ChatFailed(f"No gateway answers at {client.base_url}. Is `aqueduct serve` running?") from None
+        raise ChatFailed(
+            f"No gateway answers at {client.base_url}. Is `aqueduct serve` running? --url names another."
+        ) from None
     except httpx2.HTTPError as error:
         raise ChatFailed(f"The gateway's answer broke off: {error}") from None
     finally:
         if not sys.stdout.isatty():
             sys.stdout.flush()
+
+
+def hint_at_model(client: httpx2.Client, name: str) -> str:
+    """Say which model was likely meant, or which there are for this token."""
+    try:
+        listed = client.get("/v1/models").json()
+        names = [str(each["id"]) for each in listed["data"]]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    meant = likely(name, names)
+    return f" Did you mean `{meant}`?" if meant else f" There are: {', '.join(names) or 'none'}."
 
 
 def read_event(payload: str) -> Iterator[str]:

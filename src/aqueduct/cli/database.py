@@ -38,6 +38,7 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to write; it must
     """Write everything into one file, while the gateway serves."""
     in_workspace(lambda workspace: databases.back_up(workspace, file, show_progress))
     note(f"Written to {file}. It lacks the keys that tokens are hashed with: keep keys.json of the data directory too.")
+    note("Keep aqueduct.yaml as well, and the secrets that it takes from the environment: neither is in the database.")
 
 
 @commands.command("restore")

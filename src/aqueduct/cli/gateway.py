@@ -7,6 +7,7 @@ from aqueduct.cli.chat import error_message, find_token
 from aqueduct.errors import ConfigurationError
 from aqueduct.settings import Settings
 
+_FORBIDDEN = 403
 _TIMEOUT = httpx2.Timeout(10.0)
 
 States = dict[tuple[str, int], str]
@@ -37,10 +38,15 @@ def read_states(settings: Settings, url: str | None) -> tuple[States, str | None
         answer = httpx2.get(f"{base_url}/api/admin/targets", headers=headers, timeout=_TIMEOUT, trust_env=False)
         if answer.status_code != 200:
             said = error_message(answer.content) or f"status {answer.status_code}"
+            if answer.status_code == _FORBIDDEN:
+                said += " That takes the scope `targets:read`."
             return {}, f"The gateway at {base_url} does not say how its targets are: {said}"
         listed = msgspec.json.decode(answer.content, type=_Listed)
     except httpx2.HTTPError:
-        return {}, f"No gateway answers at {base_url}, so that the states of targets are not known."
+        return (
+            {},
+            f"No gateway answers at {base_url}, so that the states of targets are not known: --url names another.",
+        )
     except msgspec.MsgspecError:
         return {}, f"What answers at {base_url} is not this version's gateway."
     except ConfigurationError as error:

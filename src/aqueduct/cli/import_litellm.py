@@ -8,6 +8,7 @@ import typer
 
 from aqueduct.cli.session import note
 from aqueduct.config.litellm_import.conversion import Imported, convert
+from aqueduct.control.served import how_to_install, missing_extra
 from aqueduct.errors import ConfigurationError
 from aqueduct.providers.registry import KINDS
 
@@ -52,4 +53,7 @@ def _tell(imported: Imported, config: Path, output: Path | None) -> None:
         note("The new file takes these from the environment; no secret was copied:")
         for wanted in imported.variables:
             note(f"  {wanted.name}" + ("" if wanted.line is None else f" (its value is in line {wanted.line} there)"))
+    extras = (missing_extra(KINDS[kind], has_key=has_key) for kind, has_key in imported.kinds)
+    for extra in sorted({extra for extra in extras if extra is not None}):
+        note(f"Its providers need the extra `{extra}`, which is not installed: {how_to_install(extra)}")
     note(f"Then see what would be served: aqueduct check --config {output or 'aqueduct.yaml'}")

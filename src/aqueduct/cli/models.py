@@ -13,15 +13,15 @@ from rich.table import Table
 
 from aqueduct.cli.gateway import read_states
 from aqueduct.cli.printing import printable
-from aqueduct.cli.session import note, settings_for, show
+from aqueduct.cli.session import hint_at_config, note, settings_for, settings_with_config, show
 from aqueduct.config.file import ConfigFile
 from aqueduct.config.notes import find_notes
 from aqueduct.config.price_book import PriceBook
-from aqueduct.control.probing import Prober, Signer
-from aqueduct.control.served import ServedTarget, check_credentials, list_served
+from aqueduct.control.probing import Prober, Signer, Verdict
+from aqueduct.control.served import ServedTarget, check_credentials, list_served, other_ways
 from aqueduct.domain.model import Target
 from aqueduct.domain.snapshot import Snapshot
-from aqueduct.domain.steering_words import courses
+from aqueduct.domain.steering_words import list_routes
 from aqueduct.local import weights
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
@@ -37,20 +37,33 @@ ConfigOption = Annotated[Path | None, typer.Option(help="The file that says what
 
 def check(config: ConfigOption = None) -> None:
     """Check settings and config, and print what would be served, secrets masked."""
-    settings = settings_for(config_file=config)
+    settings = settings_with_config(config)
+    hint_at_config(settings)
     snapshot = _load(settings)
-    check_credentials(snapshot, KINDS)
-    table = Table("model", "aliases", "target", "address", "credential")
+    table = Table("model", "aliases", "target", "priority", "address", "credential")
     for served in list_served(snapshot):
-        table.add_row(*_names(served), served.target.name, served.address, served.credential)
+        target = served.target
+        cells = (*_names(served), target.name, str(target.priority), served.address, served.credential)
+        table.add_row(*map(escape, cells))
     show(table)
-    _show_courses(snapshot)
+    _show_routes(snapshot)
     if settings.config_file is not None:
-        for line, words in find_notes(settings.config_file.read_bytes()):
-            note(f"{settings.config_file}:{line}: from LiteLLM's config, {printable(words)}")
+        _tell_oddities(settings.config_file)
+    check_credentials(snapshot, KINDS)
     note(
         f"The settings and {settings.config_file or 'the default config'} are good. Kinds: {', '.join(sorted(KINDS))}."
     )
+
+
+def _tell_oddities(path: Path) -> None:
+    """Tell what is hardly meant so, and what `import-litellm` has left to be seen to; neither stands in the way."""
+    for line, words in ConfigFile(path, environment(), KINDS).advice():
+        note(f"warning: {path}:{line}: {printable(words)}")
+    notes = list(find_notes(path.read_bytes()))
+    for line, words in notes:
+        note(f"{path}:{line}: from LiteLLM's config, {printable(words)}")
+    if notes:
+        note(f"{len(notes)} notes of import-litellm: what they name is not in force. Delete each when it is seen to.")
 
 
 @commands.callback()
@@ -65,7 +78,8 @@ def show_models(
     """Show every model and its targets, how each is at the gateway that runs, and whether it answers."""
     if context.invoked_subcommand is not None:
         return
-    settings = settings_for(config_file=config)
+    settings = settings_with_config(config)
+    hint_at_config(settings)
     snapshot = asyncio.run(_complete(_load(settings)))
     states, why_not = read_states(settings, url)
     verdicts = asyncio.run(_probe(settings, snapshot)) if probe else {}
@@ -85,12 +99,17 @@ def show_models(
             "" if target.context_window is None else str(target.context_window),
             states.get((target.name, target.provider.key_number), "not known"),
         ]
-        answer = [verdicts.get(target) or unasked[target.provider.kind]] if probe else []
+        verdict = verdicts.get(target)
+        answer = [verdict.words if verdict else unasked[target.provider.kind]] if probe else []
         table.add_row(*map(escape, [*cells, *answer]))
     show(table)
-    _show_courses(snapshot)
+    _show_routes(snapshot)
     if why_not is not None:
         note(why_not)
+    failed = sum(not each.is_well for each in verdicts.values())
+    if failed:
+        note(f"{failed} of the {len(verdicts)} targets that were asked did not answer as they should.")
+        raise typer.Exit(1)
 
 
 @commands.command("fetch")
@@ -112,12 +131,14 @@ def _names(served: ServedTarget) -> tuple[str, str]:
     return f"{served.model} (hidden)" if served.is_hidden else served.model, ", ".join(served.aliases)
 
 
-def _show_courses(snapshot: Snapshot) -> None:
-    """Show where rules, splits and mirrors send requests, if there are any."""
+def _show_routes(snapshot: Snapshot) -> None:
+    """Show where rules, splits, mirrors and fallbacks send requests, and what the cache answers, if there are any."""
     table = Table("model", "requests", "go to")
     for model in snapshot.models:
-        for course in courses(model):
-            table.add_row(*map(escape, (model.name, course.requests, course.destination)))
+        for route in list_routes(model):
+            table.add_row(*map(escape, (model.name, route.requests, route.destination)))
+        for requests, destination in other_ways(model):
+            table.add_row(*map(escape, (model.name, requests, destination)))
     if table.row_count:
         show(table)
 
@@ -130,12 +151,12 @@ async def _complete(snapshot: Snapshot) -> Snapshot:
     return await PriceBook().complete(snapshot)
 
 
-async def _probe(settings: Settings, snapshot: Snapshot) -> dict[Target, str]:
+async def _probe(settings: Settings, snapshot: Snapshot) -> dict[Target, Verdict]:
     transport = Transport(transport_options(settings))
     signers: dict[str, Signer] = {"google": GoogleSigner(transport), "aws": AwsSigner()}
 
-    def tell(target: Target, verdict: str) -> None:
-        note(f"{target.name}, key {target.provider.key_number}: {verdict}")
+    def tell(target: Target, verdict: Verdict) -> None:
+        note(f"{target.name}, key {target.provider.key_number}: {verdict.words}")
 
     try:
         return await Prober(KINDS, transport, signers, tell).probe(snapshot)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from aqueduct.cli.options import parse_list
-from aqueduct.cli.printing import print_json
+from aqueduct.cli.printing import print_one
 from aqueduct.cli.session import in_workspace
 from aqueduct.control.aggregate import Aggregate
 from aqueduct.domain.actor import SYSTEM
@@ -21,7 +21,7 @@ def show_one(aggregate: type[Aggregate[Any]], metavar: str = "NAME") -> Callable
     meant = "id" if metavar == "ID" else "name or id"
 
     def show(reference: str) -> None:
-        print_json(in_workspace(lambda workspace: aggregate(workspace.registry).read(SYSTEM, reference)))
+        print_one(in_workspace(lambda workspace: aggregate(workspace.registry).read(SYSTEM, reference)))
 
     show.__doc__ = f"Print one {aggregate.noun} as JSON."
     show.__annotations__["reference"] = Annotated[

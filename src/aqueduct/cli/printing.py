@@ -14,15 +14,30 @@ Item = TypeVar("Item")
 
 
 def show_list(items: Sequence[Item], columns: Mapping[str, Callable[[Item], object]], *, as_json: bool) -> None:
-    """Print a list as a table, or whole as JSON."""
+    """Print a list as a table, or as JSON in the admin API's form."""
     if as_json:
-        print_json(items)
+        print_shown(items)
         return
     table = Table(*columns)
     for item in items:
         # What people have named is not to be read as markup.
         table.add_row(*(escape(printable(text(column(item)))) for column in columns.values()))
     show(table)
+
+
+def print_shown(items: Sequence[object]) -> None:
+    """Print objects for programs, as the admin API shows them."""
+    # The forms of all objects take a while to import, which no table should wait for.
+    from aqueduct.cli.shown import shown  # noqa: PLC0415 - see above
+
+    print_json([shown(item) for item in items])
+
+
+def print_one(item: object) -> None:
+    """Print one object for programs, as the admin API shows it."""
+    from aqueduct.cli.shown import shown  # noqa: PLC0415 - as above
+
+    print_json(shown(item))
 
 
 def print_json(value: object) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from aqueduct.cli.session import settings_for
+from aqueduct.cli.session import hint_at_config, settings_for
 from aqueduct.errors import ConfigurationError
 
 
@@ -21,6 +21,7 @@ def run(
             "--workers must be 1: limits are counted inside the process, so several would each allow the whole of them."
         )
     settings = settings_for(config_file=config, host=host, port=port)
+    hint_at_config(settings)
     # The gateway's imports take half a second, which no other command should wait for.
     from aqueduct import app  # noqa: PLC0415 - see above
 

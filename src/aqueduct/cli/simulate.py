@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from aqueduct.cli.options import AsJson
 from aqueduct.cli.printing import print_json, printable
-from aqueduct.cli.session import note, settings_for, show
+from aqueduct.cli.session import hint_at_config, note, settings_with_config, show
 from aqueduct.config.file import ConfigFile
 from aqueduct.config.price_book import PriceBook
 from aqueduct.domain.snapshot import Snapshot
@@ -57,7 +57,8 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Simulate: send described traffic through the real router, in virtual time; status 1 if it is not as expected."""
-    settings = settings_for(config_file=config)
+    settings = settings_with_config(config)
+    hint_at_config(settings)
     snapshot = asyncio.run(_load(settings))
     # The gateway's imports take half a second, which no other command should wait for.
     from aqueduct.simulation.file import read_scenario  # noqa: PLC0415 - see above
@@ -85,6 +86,8 @@ def run(
         note(f"not as expected: {each.measure} is {each.found}, expected {bound} {each.expected}")
     if not report.is_as_expected:
         raise typer.Exit(1)
+    if described.expect != type(described.expect)():
+        note("Everything is as the scenario expects.")
 
 
 def _summary(report: "Report") -> Table:

@@ -7,7 +7,7 @@ import typer
 from aqueduct.cli.filters import Deleted, OfOrganisation, Search, list_of, naming
 from aqueduct.cli.objects import show_one
 from aqueduct.cli.options import AsJson, WithinOrganisation
-from aqueduct.cli.printing import show_instant, show_list
+from aqueduct.cli.printing import print_shown, show_instant, show_list
 from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.teams import Memberships, Teams
 from aqueduct.control.users import Users
@@ -80,7 +80,11 @@ def members(name: Named, as_json: AsJson = False) -> None:
         "Role": lambda each: each[0].role,
         "Since": lambda each: show_instant(each[0].created_at),
     }
-    show_list(in_workspace(read), columns, as_json=as_json)
+    found = in_workspace(read)
+    if as_json:
+        print_shown([membership for membership, _ in found])
+    else:
+        show_list(found, columns, as_json=False)
 
 
 @commands.command("add")

@@ -160,17 +160,20 @@ def as_table(summaries: Sequence[UsageSummary], by: Sequence[str]) -> Table:
         table.add_column(name, justify="right")
     for summary in summaries:
         # What people have named is not to be read as markup.
-        names = zip(summary.keys, summary.names, strict=True)
-        table.add_row(*(escape(printable(shown(key, name))) for key, name in names), *numbers(summary))
+        names = zip(by, summary.keys, summary.names, strict=True)
+        table.add_row(*(escape(printable(shown(*each))) for each in names), *numbers(summary))
     table.add_section()
     table.add_row("Total", *[""] * (len(by) - 1), *numbers(usage.total(summaries)))
     return table
 
 
-def shown(key: str | None, name: str | None) -> str:
-    """Write what a group is called: by its name, if it has one, and the id that no other has."""
+def shown(grouping: str, key: str | None, name: str | None) -> str:
+    """Write what a group is called: by its name, if it has one, and the id that no other has.
+
+    What has none is nobody's, or was refused, or answered by the cache, before there was one.
+    """
     if key is None:
-        return "(none)"
+        return f"(no {grouping.replace('-', ' ')})"
     return key if name is None else f"{name} ({key})"
 
 

@@ -43,6 +43,7 @@ def version_of(targets: Sequence[Target]) -> str:
                 target.model_path,
                 target.structured_output,
                 target.reads_images,
+                target.reads_files,
             )
         )
         for target in targets

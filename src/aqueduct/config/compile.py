@@ -1,6 +1,5 @@
 """Turns a parsed file into a snapshot, or points at the line that is wrong."""
 
-import difflib
 import re
 import time
 from collections.abc import Collection, Mapping
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from aqueduct.config.caching import compile_cache
+from aqueduct.config.choices import likely
 from aqueduct.config.load import Source
 from aqueduct.config.prices import compile_prices
 from aqueduct.config.routing import check_fallbacks, compile_breaker, compile_limits, compile_routing
@@ -28,6 +28,8 @@ _FORBIDDEN_HEADERS = frozenset(
 )
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[^\s./@]+(\.[^\s./@]+)*\.?")
+"""Names without empty parts; underscores are met in containers' names."""
 _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}")
 """An option may become part of a host, a path or a query."""
 
@@ -74,6 +76,18 @@ class KindRules(Protocol):
     @property
     def reads_images(self) -> bool:
         """Whether its targets may be sent images where the config does not say."""
+
+    @property
+    def reads_files(self) -> bool:
+        """The same of files."""
+
+    @property
+    def files_host(self) -> str | None:
+        """The only host (or those below it) where that holds; None: wherever it is."""
+
+    @property
+    def file_types(self) -> frozenset[str]:
+        """The types of files that can be sent to its targets; none where its format has no files."""
 
 
 Kinds = Mapping[str, KindRules]
@@ -263,6 +277,8 @@ class _Compiler:
             raise self._source.error(path, "the base_url must begin with http:// or https:// and a host")
         if url.username or url.password or url.query or url.fragment:
             raise self._source.error(path, "the base_url may hold no credential, query or fragment")
+        if ":" not in url.hostname and not _HOST.fullmatch(url.hostname):
+            raise self._source.error(path, f"the base_url's host '{url.hostname}' is not one")
         base_path = url.path.rstrip("/")
         if not all(32 < ord(character) < 127 for character in base_path + url.hostname):
             raise self._source.error(path, "the base_url holds characters that no request line can carry")
@@ -302,8 +318,21 @@ class _Compiler:
             context_window=window if isinstance(window, int) else None,
             is_window_given=window is not None,
             reads_images=self._kinds[provider.kind].reads_images if node.reads_images is None else node.reads_images,
+            reads_files=self._reads_files(node, provider, path),
             label=node.label,
         )
+
+    def _reads_files(self, node: TargetNode, provider: Provider, path: str) -> bool:
+        """Return whether files go to a target as they are, or as their text."""
+        kind = self._kinds[provider.kind]
+        if node.reads_files and not kind.file_types:
+            message = f"no file can be sent to a provider of kind '{provider.kind}': it gets the text of documents"
+            raise self._source.error(f"{path}.reads_files", message)
+        if node.reads_files is not None:
+            return node.reads_files
+        host = "" if provider.origin is None else provider.origin.host
+        is_there = kind.files_host is None or f".{host}".endswith(f".{kind.files_host}")
+        return kind.reads_files and is_there
 
 
 def _timeouts(default: Timeouts, *nodes: TimeoutsNode) -> Timeouts:
@@ -326,8 +355,8 @@ def _of_streams(timeouts: Timeouts) -> Timeouts:
 
 
 def _unknown(what: str, name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
+    near = likely(name, known)
+    hint = f"did you mean '{near}'?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
     return f"the {what} '{name}' is not known ({hint})"
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import structlog
 import watchfiles
 
+from aqueduct.config.advice import Advice, find_advice
 from aqueduct.config.compile import Kinds, compile_default, compile_source
-from aqueduct.config.load import read_source
+from aqueduct.config.load import Source, read_source
 from aqueduct.config.schema import DECLARED_SECTIONS
 from aqueduct.domain.event import Emit, config_refused_event
 from aqueduct.domain.snapshot import Snapshot
@@ -41,7 +42,17 @@ class ConfigFile:
         if self.path is None:
             return compile_default()
         self._content = self._read()
-        return compile_source(read_source(self.path, self._environment, DECLARED_SECTIONS), self._kinds)
+        return compile_source(self._source(self.path), self._kinds)
+
+    def advice(self) -> list[Advice]:
+        """Return what is odd in the file, which has been found to be valid."""
+        return [] if self.path is None else list(find_advice(self._source(self.path), self._kinds))
+
+    def _source(self, path: Path) -> Source:
+        source = read_source(path, self._environment, DECLARED_SECTIONS)
+        if not source.value:
+            raise ConfigurationError(f"{path}:1: is empty, and says nothing of what is to be served")
+        return source
 
     async def watch(self, swap: Callable[[Snapshot], Awaitable[None]]) -> None:
         """Load the file anew on each change and hand the snapshot to `swap`; a bad file changes nothing.
@@ -71,8 +82,6 @@ class ConfigFile:
     async def _reload(self, swap: Callable[[Snapshot], Awaitable[None]]) -> None:
         try:
             snapshot = await asyncio.to_thread(self.load)
-            if not self._content:
-                raise ConfigurationError(f"{self.path}: is empty: it may be only half saved")
             await swap(snapshot)
         except ConfigurationError as error:
             if str(error) != self.error:

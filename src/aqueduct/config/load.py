@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
-from aqueduct.config.choices import valid_values
+from aqueduct.config.choices import likely, valid_keys, valid_values
 from aqueduct.errors import ConfigurationError
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
@@ -29,11 +29,15 @@ class Source:
         self.value: Any = None
         self.lines: dict[str, int] = {}
 
-    def error(self, path: str, message: str) -> ConfigurationError:
-        """Return an error that points at the line of `path`, or of the nearest thing around it."""
+    def line(self, path: str) -> int:
+        """Return the line of `path`, or of the nearest thing around it."""
         while path not in self.lines and path not in ("$", ""):
             path = path[: max(path.rfind("."), path.rfind("["))]
-        return ConfigurationError(f"{self.name}:{self.lines.get(path, 1)}: {message}")
+        return self.lines.get(path, 1)
+
+    def error(self, path: str, message: str) -> ConfigurationError:
+        """Return an error that points at the line of `path`."""
+        return ConfigurationError(f"{self.name}:{self.line(path)}: {message}")
 
     def convert(self, shape: type[Shape]) -> Shape:
         """Return the values as structs; raise an error that points at the first that does not fit."""
@@ -44,7 +48,9 @@ class Source:
             path = path.removesuffix("`") or "$"
             if unknown := re.search(r"unknown field `(.+)`", message):
                 name = unknown[1]
-                raise self.error(f"{path}.{name}", f"'{name}' is not known here") from error
+                meant = likely(name, valid_keys(shape, path))
+                hint = f" (did you mean '{meant}'?)" if meant else ""
+                raise self.error(f"{path}.{name}", f"'{name}' is not known here{hint}") from error
             hint = _hint(message, shape, path)
             where = path.removeprefix("$").removeprefix(".") or "the file"
             raise self.error(path, f"{where}: {message}{hint}") from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from aqueduct.config.choices import likely
 from aqueduct.config.load import Source
 from aqueduct.config.schema import BreakerNode, ModelNode, TargetLimitsNode
 from aqueduct.domain.model import Model
@@ -54,7 +55,9 @@ def check_fallbacks(models: Sequence[Model], snapshot: Snapshot, source: Source)
             for number, name in enumerate(model.routing.fallbacks_of(kind)):
                 path = f"$.models[{index}].{kind.value}[{number}]"
                 if (fallback := snapshot.find(name)) is None:
-                    raise source.error(path, f"the fallback '{name}' is not a model of this file")
+                    meant = likely(name, [each.name for each in models])
+                    hint = f" (did you mean '{meant}'?)" if meant else ""
+                    raise source.error(path, f"the fallback '{name}' is not a model of this file{hint}")
                 if _leads_to(fallback, model, kind, snapshot, set()):
                     raise source.error(path, f"the fallback '{name}' leads back to '{model.name}'")
 

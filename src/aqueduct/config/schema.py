@@ -132,6 +132,7 @@ class TargetNode(_Node, frozen=True):
     context_window: Window | None = None
     structured_output: StructuredOutput | None = None
     reads_images: bool | None = None
+    reads_files: bool | None = None
     price: PriceNode | list[PriceNode] | None = None
     timeouts: TimeoutsNode = TimeoutsNode()
 

@@ -9,6 +9,7 @@ from aqueduct.config.load import Source
 from aqueduct.config.schema import ModelNode
 from aqueduct.config.steering_nodes import (
     By,
+    GroupName,
     HeaderGroupNode,
     MatchesNode,
     PercentageNode,
@@ -37,9 +38,10 @@ from aqueduct.domain.steering import (
     Text,
     TextSource,
 )
+from aqueduct.domain.steering_words import FLAGS
 
-_FLAGS = ("has_images", "has_audio", "has_files", "needs_tools", "wants_json", "stream")
-_SINGLE_TEXTS = ("reasoning_effort", "end_user", "user", "service_account", "team", "organisation", "token")
+_KEYED_TEXTS = (TextSource.HEADER, TextSource.METADATA)
+_SINGLE_TEXTS = tuple(source for source in TextSource if source not in _KEYED_TEXTS)
 _SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _WHOLE = 100.0
@@ -97,8 +99,13 @@ class _Compiler:
         node = self._node.mirror
         if node is None:
             return None
+        if (node.model is None) == (node.target is None):
+            raise self._source.error(f"{self._path}.mirror", "a mirror names either a model or a target")
+        if node.target is not None:
+            self._check_target(node.target, f"{self._path}.mirror.target")
         return Mirror(
             model=node.model,
+            target=node.target or "",
             share=node.share,
             concurrency=node.concurrency,
             timeout_seconds=node.timeout,
@@ -106,19 +113,22 @@ class _Compiler:
         )
 
     def _check_targets(self, node: RuleNode, path: str) -> None:
-        known = self._labels | self._names
         for number, name in enumerate(node.targets or ()):
-            if name not in known:
-                shown = ", ".join(sorted(known))
-                message = f"no target of '{self._node.name}' has the label or name '{name}' (known: {shown})"
-                raise self._source.error(f"{path}.targets[{number}]", message)
+            self._check_target(name, f"{path}.targets[{number}]")
+
+    def _check_target(self, name: str, path: str) -> None:
+        known = self._labels | self._names
+        if name not in known:
+            shown = ", ".join(sorted(known))
+            message = f"no target of '{self._node.name}' has the label or name '{name}' (known: {shown})"
+            raise self._source.error(path, message)
 
     def _all_of(self, node: WhenNode, path: str) -> AllOf:
         return AllOf(tuple(self._conditions(node, path)))
 
     def _conditions(self, node: WhenNode, path: str) -> Iterator[Condition]:
         """Yield what a mapping says; what costs the least to find out comes first."""
-        for name in _FLAGS:
+        for name in FLAGS:
             if (wanted := getattr(node, name)) is not None:
                 yield Flag(name, wanted)
         yield from self._texts(node, path)
@@ -134,9 +144,9 @@ class _Compiler:
         return self._all_of(node, path)
 
     def _texts(self, node: WhenNode, path: str) -> Iterator[Condition]:
-        for name in _SINGLE_TEXTS:
-            if (test := getattr(node, name)) is not None:
-                yield self._text(TextSource(name), "", test, f"{path}.{name}")
+        for source in _SINGLE_TEXTS:
+            if (test := getattr(node, source.value)) is not None:
+                yield self._text(source, "", test, f"{path}.{source.value}")
         for name, test in node.headers.items():
             where = f"{path}.headers.{name}"
             yield self._text(TextSource.HEADER, self._header(name, where), test, where)
@@ -175,7 +185,7 @@ class _Compiler:
     def _grouping(self, by: By, path: str) -> Grouping:
         if isinstance(by, HeaderGroupNode):
             return Grouping(GroupKind.HEADER, self._header(by.header, f"{path}.header"))
-        return Grouping(GroupKind(by.value))
+        return Grouping(GroupKind.END_USER if by is GroupName.USER else GroupKind(by.value))
 
     def _header(self, name: str, path: str) -> str:
         if not _HEADER_NAME.fullmatch(name) or name.lower() in _SECRET_HEADERS:
@@ -210,7 +220,7 @@ def _destinations(model: Model, path: str) -> Iterator[tuple[str, str]]:
     for side in routing.split.sides if routing.split is not None else ():
         if side.is_model:
             yield f"{path}.split.{side.name}", side.name
-    if routing.mirror is not None:
+    if routing.mirror is not None and routing.mirror.model is not None:
         yield f"{path}.mirror.model", routing.mirror.model
 
 

@@ -19,7 +19,9 @@ class GroupName(Enum):
     """What goes the same way together."""
 
     TOKEN = "token"  # noqa: S105 - the name of a choice
+    END_USER = "end_user"
     USER = "user"
+    """The older name of `end_user`; among conditions it is the one whose API token it is."""
     TEAM = "team"
     ORGANISATION = "organisation"
     PROMPT_CACHE_KEY = "prompt_cache_key"
@@ -89,10 +91,11 @@ class RuleNode(_Node, frozen=True):
 
 
 class MirrorNode(_Node, frozen=True):
-    """Which share of the requests another model gets a copy of."""
+    """Which share of the requests another model, or an own target, gets a copy of."""
 
-    model: Name
     share: Annotated[float, msgspec.Meta(gt=0, le=1)]
+    model: Name | None = None
+    target: Name | None = None
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
     timeout: Annotated[float, msgspec.Meta(gt=0, le=3_600)] = 120.0
     capture: bool = False

@@ -18,6 +18,7 @@ from aqueduct.domain.actor import Actor
 from aqueduct.domain.budget import Budget, Period, SpentBudget
 from aqueduct.domain.identity import Rank
 from aqueduct.domain.limit import Dimension, Limit
+from aqueduct.domain.measure import MEASURES
 from aqueduct.domain.model_rules import ModelRule
 from aqueduct.domain.money import MAX_AMOUNT, to_nano
 from aqueduct.domain.period import span_at
@@ -114,8 +115,9 @@ class Limits(Allowances[Limit]):
     async def check(self, connection: AsyncConnection, item: Limit) -> None:
         if not 0 <= item.amount <= MAX_LIMIT:
             raise InvalidValue(f"A limit is 0 to {MAX_LIMIT}.")
-        if item.multipliers and item.dimension is Dimension.CONCURRENT_REQUESTS:
-            raise InvalidValue("A limit on concurrent requests has no multipliers: a request takes one place.")
+        measure = MEASURES[item.dimension]
+        if item.multipliers and measure.is_held:
+            raise InvalidValue(f"A limit on {measure.words} has no multipliers: a request takes one place.")
         check_patterns([*item.multipliers, *([] if item.model_pattern is None else [item.model_pattern])])
         if not all(0 <= times <= 1_000_000 for times in item.multipliers.values()):
             raise InvalidValue("A multiplier is a number from 0 to 1,000,000.")

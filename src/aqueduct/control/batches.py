@@ -98,18 +98,14 @@ class UserBatch:
         return made
 
     async def _member(self, user: User, reference: str) -> Membership:
-        team = await self._teams.get(reference, lambda: self._find_team(reference))
+        team = await self._teams.get(
+            reference, lambda: _find_team(self._registry, self._change, reference, self._organisation_id)
+        )
         team_ids = frozenset({team.id})
         place = Resource(kind=Kind.MEMBERSHIP, organisation_id=team.organisation_id, team_ids=team_ids, user_id=user.id)
         self._memberships.authorise_on(self._change, Action.CREATE, place)
         return Membership(
             team_id=team.id, user_id=user.id, organisation_id=team.organisation_id, created_at=self._change.now
-        )
-
-    async def _find_team(self, reference: str) -> Team:
-        actor = self._change.actor.unscoped
-        return await Teams(self._registry).find(
-            self._change.connection, actor, reference, organisation_id=self._organisation_id
         )
 
     async def store(self) -> None:
@@ -240,16 +236,12 @@ class TokenBatch:
         if wanted.team is None:
             return user, Owners(user.organisation_id, None, user.id, None)
         reference, within = wanted.team, user.organisation_id
-        team = await self._teams.get((within, reference), lambda: self._find_team(reference, within))
+        team = await self._teams.get(
+            (within, reference), lambda: _find_team(self._registry, self._change, reference, within)
+        )
         if team.id not in self._users.team_ids(user):
             raise InvalidValue(not_in_team(user, team))
         return user, Owners(user.organisation_id, team.id, user.id, None)
-
-    async def _find_team(self, reference: str, organisation_id: str) -> Team:
-        actor = self._change.actor.unscoped
-        return await Teams(self._registry).find(
-            self._change.connection, actor, reference, organisation_id=organisation_id
-        )
 
     def _require_quota(self, user: User) -> None:
         quota = self._quotas.get(user.organisation_id) if user.max_api_tokens is None else user.max_api_tokens
@@ -269,3 +261,9 @@ async def open_user_batch(registry: Registry, change: Change, organisation: str 
     """Return a batch for the organisation that is meant."""
     within = await Organisations(registry).require(change.connection, change.actor.unscoped, organisation)
     return UserBatch(registry, change, within.id)
+
+
+async def _find_team(registry: Registry, change: Change, reference: str, organisation_id: str | None) -> Team:
+    """Find a team of an organisation, if the actor may see it."""
+    actor = change.actor.unscoped
+    return await Teams(registry).find(change.connection, actor, reference, organisation_id=organisation_id)

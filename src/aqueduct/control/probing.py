@@ -6,42 +6,31 @@ What is behind `*` has no model to ask, so that its provider is asked for its li
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from aqueduct.domain.http import Timeouts, UpstreamRequest
 from aqueduct.domain.model import Provider, Target
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
-from aqueduct.errors import (
-    InvalidRequest,
-    UpstreamError,
-    UpstreamModelMissing,
-    UpstreamNoCredit,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamTimeout,
-    UpstreamUnauthorized,
-    UpstreamUnreachable,
-)
+from aqueduct.errors import InvalidRequest, UpstreamError, UpstreamRejected
 from aqueduct.providers.registry import Kind
 from aqueduct.upstream.transport import Transport
 from aqueduct.wire.chat import parse_chat
 from aqueduct.wire.cleaning import clean_message, conceal
+from aqueduct.wire.failures import describe_failure
 
 TIMEOUTS = Timeouts(connect_seconds=5.0, first_byte_seconds=30.0, idle_seconds=10.0, total_seconds=30.0)
 _AT_ONCE = 8
 _MAX_BYTES = 16 * 1024 * 1024
 _HELLO = "Answer with one word: yes."
 
-_REASONS: dict[type[UpstreamError], str] = {
-    UpstreamUnauthorized: "refuses the credential",
-    UpstreamNoCredit: "says that there is no credit",
-    UpstreamModelMissing: "does not know the model",
-    UpstreamRateLimited: "is at its rate limit",
-    UpstreamTimeout: "does not answer in time",
-    UpstreamUnreachable: "cannot be reached",
-}
+
+class Verdict(NamedTuple):
+    """What a target did when it was asked; `is_well` where that is what a client would want."""
+
+    words: str
+    is_well: bool = False
 
 
 class Signer(Protocol):
@@ -59,7 +48,7 @@ class Prober:
         kinds: Mapping[str, Kind],
         transport: Transport,
         signers: Mapping[str, Signer],
-        told: Callable[[Target, str], None] | None = None,
+        told: Callable[[Target, Verdict], None] | None = None,
     ) -> None:
         self._kinds = kinds
         self._transport = transport
@@ -67,7 +56,7 @@ class Prober:
         self._told = told
         self._places = asyncio.Semaphore(_AT_ONCE)
 
-    async def probe(self, snapshot: Snapshot) -> dict[Target, str]:
+    async def probe(self, snapshot: Snapshot) -> dict[Target, Verdict]:
         """Return what each target reached over HTTP said; one that is in several models is asked once.
 
         What a child of the gateway asks is left out: only a gateway that runs has it.
@@ -82,19 +71,19 @@ class Prober:
         targets = [target for model in snapshot.models for target in model.targets]
         return {each: verdicts[key] for each in targets if (key := (each.provider, each.model)) in verdicts}
 
-    async def _verdict(self, target: Target) -> str:
+    async def _verdict(self, target: Target) -> Verdict:
         async with self._places:
             try:
                 verdict = await (self._list_models(target) if target.model == WILDCARD else self._say_hello(target))
             except UpstreamError as error:
-                verdict = _explain(error, target)
+                verdict = Verdict(_explain(error, target))
             except InvalidRequest as error:
-                verdict = f"cannot be asked: {error}"
+                verdict = Verdict(f"cannot be asked: {error}")
         if self._told is not None:
             self._told(target, verdict)
         return verdict
 
-    async def _say_hello(self, target: Target) -> str:
+    async def _say_hello(self, target: Target) -> Verdict:
         kind = self._kinds[target.provider.kind]
         operation = kind.adapter["chat"]
         body = {"model": target.model, "messages": [{"role": "user", "content": _HELLO}]}
@@ -111,9 +100,9 @@ class Prober:
         if response.status != 200:
             raise operation.read_error(response.status, response.headers, answer)
         operation.read_response(request, answer)
-        return f"answers, in {time.monotonic() - began_at:.1f} s"
+        return Verdict(f"answers, in {time.monotonic() - began_at:.1f} s", is_well=True)
 
-    async def _list_models(self, target: Target) -> str:
+    async def _list_models(self, target: Target) -> Verdict:
         provider = target.provider
         kind = self._kinds[provider.kind]
         if provider.origin is None:
@@ -125,18 +114,17 @@ class Prober:
         finally:
             response.close()
         if kind.signer is not None and provider.api_key is None and response.status < 500:
-            return "answers; it was asked without a signature, so that nothing is known of the credentials"
+            words = "answers; it was asked without a signature, so that nothing is known of the credentials"
+            return Verdict(words, is_well=True)
         if response.status in (401, 403):
-            return f"refuses the credential ({response.status})"
+            return Verdict(f"refuses the credential ({response.status})")
         is_well = response.status == 200 or (response.status < 500 and not kind.lists_models)
-        return "answers" if is_well else f"answers with status {response.status}"
+        return Verdict("answers" if is_well else f"answers with status {response.status}", is_well)
 
 
 def _explain(error: UpstreamError, target: Target) -> str:
     """Say why a target does not answer, without what an upstream's words may hold of a credential."""
-    status = "" if error.status is None else f" ({error.status})"
     if isinstance(error, UpstreamRejected):
         conceal(error.rejection, target.provider.confidential)
-        return f"answers, but refuses the request{status}: {clean_message(error.rejection.message)}"
-    reason = _REASONS.get(type(error), f"fails: {error.code}")
-    return f"{reason}{status}"
+        return f"answers, but refuses the request ({error.status}): {clean_message(error.rejection.message)}"
+    return describe_failure(error, target.provider.confidential)

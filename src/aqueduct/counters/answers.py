@@ -1,7 +1,7 @@
 """What counters answer to a claim: a reservation, a refusal, or that they do not know a budget yet."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 import msgspec
 
@@ -31,7 +31,7 @@ class Refused(msgspec.Struct, frozen=True):
     wait_seconds: float | None
 
 
-class Reservation(msgspec.Struct):
+class Reservation(msgspec.Struct, gc=False):
     """All claims, granted, with how much was reserved of each and how much of it is used now; settled exactly once.
 
     One that no counters made reserves nothing: it is for a request that is served while they are away, and all that is
@@ -77,6 +77,7 @@ class Reservation(msgspec.Struct):
         self.is_settled = True
 
 
+@final
 class Refusal(msgspec.Struct, frozen=True):
     """Nothing was reserved, because the `refused` claims do not fit; the standings are of all claims, in order."""
 
@@ -110,6 +111,7 @@ class Refusal(msgspec.Struct, frozen=True):
         return all(type(each.claim) is Place and each.wait_seconds is not None for each in self.refused)
 
 
+@final
 class Unseeded(msgspec.Struct, frozen=True):
     """Nothing was reserved, because it is not known how much of these budgets (their keys) is spent: `seed` them."""
 

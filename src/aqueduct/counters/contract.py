@@ -36,6 +36,9 @@ class Counters(Protocol):
         meanwhile leaves nothing behind.
         """
 
+    def reserve_at_once(self, claims: Sequence[Claim], amounts: Sequence[int]) -> Reservation | None:
+        """Reserve all claims where that can be told without waiting; None, and nothing is reserved: ask `reserve`."""
+
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         """Replace what was reserved by the truth, one amount a claim, and give its places back.
 

@@ -12,7 +12,17 @@ BUDGET_IDLE_MS = 3_600_000
 """After how long without a claim a budget is dropped, to be seeded again when it is claimed once more."""
 
 
-class WindowCount:
+class Count:
+    """What all kinds have in common: how much is `used`, and the second that it was asked about last."""
+
+    __slots__ = ("asked_in", "used")
+
+    def __init__(self, second: int) -> None:
+        self.used = 0
+        self.asked_in = second
+
+
+class WindowCount(Count):
     """How much was used in each second that still counts, and in all.
 
     A second counts until it lies outside of the window with its last moment too: no span of the window's length,
@@ -21,11 +31,10 @@ class WindowCount:
     second in which something was taken.
     """
 
-    __slots__ = ("_earlier", "_seconds", "_used_earlier", "asked_in", "taken_in", "used")
+    __slots__ = ("_earlier", "_seconds", "_used_earlier", "taken_in")
 
-    def __init__(self, seconds: int) -> None:
-        self.used = 0
-        self.asked_in = 0
+    def __init__(self, seconds: int, second: int) -> None:
+        super().__init__(second)
         self.taken_in = -1
         self._seconds = seconds
         self._earlier: dict[int, int] = {}
@@ -81,13 +90,13 @@ class WindowCount:
         return (second + self._seconds + 1) * MILLISECONDS - now_ms
 
 
-class PlaceCount:
+class PlaceCount(Count):
     """How many places are taken, and who waits in line for one."""
 
-    __slots__ = ("used", "waiters")
+    __slots__ = ("waiters",)
 
-    def __init__(self) -> None:
-        self.used = 0
+    def __init__(self, second: int) -> None:
+        super().__init__(second)
         self.waiters: list[Waiter] = []
 
     def has_room(self, claim: Place, amount: int, ticket: int) -> bool:
@@ -102,17 +111,20 @@ class PlaceCount:
         """Describe the places as they are now."""
         return lasting_standing(claim.limit, self.used)
 
+    def is_idle(self, now_ms: int) -> bool:
+        """Whether none is taken, nobody waits, and nobody asked in this second."""
+        return not self.used and not self.waiters and now_ms // MILLISECONDS != self.asked_in
 
-class BudgetCount:
-    """How much is reserved, and used in all: what is spent too, once that is known."""
 
-    __slots__ = ("asked_in", "is_known", "reserved", "used")
+class BudgetCount(Count):
+    """How much is used in all: what is reserved, and what is `spent`, once that is known (until then it is nothing)."""
+
+    __slots__ = ("is_known", "spent")
 
     def __init__(self, second: int) -> None:
+        super().__init__(second)
         self.is_known = False
-        self.reserved = 0
-        self.used = 0
-        self.asked_in = second
+        self.spent = 0
 
     def has_room(self, claim: Budget, amount: int, ticket: int) -> bool:
         """Whether it is known what is spent, and the amount fits or the budget is soft."""
@@ -122,16 +134,19 @@ class BudgetCount:
         """Spend without a reservation; a budget that is to be seeded hears of it from whoever seeds it."""
         if self.is_known:
             self.used += amount
+            self.spent += amount
 
     def seed(self, spent: int) -> None:
         """Learn how much is spent."""
         self.is_known = True
-        self.used = spent + self.reserved
+        self.used += spent
+        self.spent = spent
 
     def forget(self) -> None:
         """Know no more how much is spent."""
         self.is_known = False
-        self.used = self.reserved
+        self.used -= self.spent
+        self.spent = 0
 
     def wait_seconds(self, claim: Budget, amount: int, now_ms: int) -> float | None:
         """Return None: no budget comes back by waiting."""
@@ -143,4 +158,4 @@ class BudgetCount:
 
     def is_idle(self, now_ms: int) -> bool:
         """Whether nothing is reserved and nobody asked for a long time."""
-        return not self.reserved and now_ms - self.asked_in * MILLISECONDS >= BUDGET_IDLE_MS
+        return self.used == self.spent and now_ms - self.asked_in * MILLISECONDS >= BUDGET_IDLE_MS

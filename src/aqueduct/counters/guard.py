@@ -52,6 +52,10 @@ class GuardedCounters(Counters):
             return Reservation(claims)
 
     @override
+    def reserve_at_once(self, claims: Sequence[Claim], amounts: Sequence[int]) -> Reservation | None:
+        return self.counters.reserve_at_once(claims, amounts)
+
+    @override
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         self.counters.settle(reservation, amounts)
 

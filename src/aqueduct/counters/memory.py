@@ -10,9 +10,9 @@ from typing import Any, Self, TypeAlias
 from typing_extensions import override
 
 from aqueduct.counters.answers import MILLISECONDS, Answer, Refusal, Refused, Reservation, Unseeded, amounts_of
-from aqueduct.counters.claims import Budget, Claim, Claims, Place, Window
+from aqueduct.counters.claims import Budget, Claim, Claims
 from aqueduct.counters.contract import Counters
-from aqueduct.counters.counts import BudgetCount, PlaceCount, WindowCount
+from aqueduct.counters.counts import BudgetCount, PlaceCount
 from aqueduct.counters.found import FoundCounts, Tables
 from aqueduct.counters.line import Waiter
 
@@ -36,10 +36,10 @@ class _Held(Reservation):
 
     @override
     def reset_ms(self, at: int) -> int | None:
-        claim = self.claims[at]
-        if type(claim) is not Window:
+        span_ms = None if self.found is None else self.found.spans_ms[at]
+        if span_ms is None:
             return None
-        return (self.now_ms // MILLISECONDS + claim.seconds + 1) * MILLISECONDS - self.now_ms if self.used[at] else 0
+        return span_ms - self.now_ms % MILLISECONDS if self.used[at] else 0
 
 
 class MemoryCounters(Counters):
@@ -53,7 +53,7 @@ class MemoryCounters(Counters):
 
     def __len__(self) -> int:
         """Return how many keys are remembered."""
-        return len(self._tables.windows) + len(self._tables.places) + len(self._tables.budgets)
+        return len(self._tables)
 
     @override
     async def __aenter__(self) -> Self:
@@ -78,52 +78,41 @@ class MemoryCounters(Counters):
             return await self._wait(claims, amounts, answer, wait_seconds)
         return answer
 
-    def reserve_now(
-        self, claims: Sequence[Claim], amounts: Sequence[int] | None = None, ticket: int = _NEWCOMER
-    ) -> Answer:
-        """Reserve without waiting."""
-        if type(claims) is not Claims:
-            claims = Claims(claims)
-        if amounts is None:
-            amounts = amounts_of(claims)
+    @override
+    def reserve_at_once(self, claims: Sequence[Claim], amounts: Sequence[int]) -> Reservation | None:
         now_ms = self._clock()
         if now_ms >= self._sweep_at:
-            self._sweep(now_ms)
+            self._sweep_at = now_ms + MILLISECONDS
+            self._tables.sweep(now_ms)
+        found = claims.found if type(claims) is Claims else None
+        if type(found) is not FoundCounts:
+            return None
+        second = now_ms // MILLISECONDS
+        if (found.asked_in != second or found.mark is not self._tables.mark) and not found.go_on(self._tables, second):
+            return None
+        used = found.take_if_room(amounts)
+        return None if used is None else _Held(claims, amounts, used, False, "", found, now_ms)
+
+    def reserve_now(self, claims: Sequence[Claim], amounts: Sequence[int] | None = None) -> Answer:
+        """Reserve without waiting."""
+        if amounts is None:
+            amounts = amounts_of(claims)
+        return self.reserve_at_once(claims, amounts) or self._look_closely(claims, amounts, _NEWCOMER)
+
+    def _look_closely(self, claims: Sequence[Claim], amounts: Sequence[int], ticket: int) -> Answer:
+        """Reserve what is not known to fit, or find out why it does not."""
+        if type(claims) is not Claims:
+            claims = Claims(claims)
+        now_ms = self._clock()
         found = claims.found
-        if type(found) is FoundCounts and ticket == _NEWCOMER:
-            used = found.take_if_room(self._tables, amounts, now_ms // MILLISECONDS)
-            if used is not None:
-                return _Held(claims, amounts, used, False, "", found, now_ms)
-        # Something does not fit, or is counted elsewhere by now: look closely.
-        found = self._find(claims, now_ms)
+        if type(found) is not FoundCounts or not found.go_on(self._tables, now_ms // MILLISECONDS):
+            found = FoundCounts(self._tables, claims, now_ms)
         for claim, amount, count in zip(claims, amounts, found.counts, strict=True):
             if not count.has_room(claim, amount, ticket):
                 return self._refuse(claims, amounts, found.counts, now_ms, ticket)
+        # From now on nothing is looked up for those who claim the same: all of it is known.
+        claims.found = found
         return _Held(claims, amounts, found.take(amounts), False, "", found, now_ms)
-
-    def _find(self, claims: Claims, now_ms: int) -> FoundCounts:
-        """Look the counts of claims up by their keys, asked about now: adding the next must not sweep one away."""
-        second = now_ms // MILLISECONDS
-        counts: list[_Count] = []
-        for claim in claims:
-            if type(claim) is Window:
-                window = self._tables.windows.get(claim.key)
-                if window is None:
-                    window = self._tables.windows.add(claim.key, WindowCount(claim.seconds), now_ms)
-                if window.asked_in != second:
-                    window.advance(second)
-                counts.append(window)
-            elif type(claim) is Place:
-                place = self._tables.places.get(claim.key)
-                counts.append(self._tables.places.setdefault(claim.key, PlaceCount()) if place is None else place)
-            else:
-                budget = self._tables.budgets.get(claim.key)
-                if budget is None:
-                    budget = self._tables.budgets.add(claim.key, BudgetCount(second), now_ms)
-                budget.asked_in = second
-                counts.append(budget)
-        claims.found = found = FoundCounts(self._tables, claims, counts, second)
-        return found
 
     @override
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
@@ -131,12 +120,8 @@ class MemoryCounters(Counters):
         if type(reservation) is not _Held or reservation.found is None:
             self._spend(reservation.claims, amounts)
             return
-        freed = reservation.found.settle(reservation.amounts, amounts, reservation.now_ms // MILLISECONDS)
-        if freed:
-            for place in freed:
-                if place.waiters:
-                    self._hand_on(place)
-            self._drop_free(reservation.claims)
+        for place in reservation.found.settle(reservation.amounts, amounts, reservation.now_ms // MILLISECONDS):
+            self._hand_on(place)
 
     @override
     def release(self, reservation: Reservation) -> None:
@@ -157,6 +142,7 @@ class MemoryCounters(Counters):
     async def forget(self, key: str) -> None:
         if budget := self._tables.budgets.get(key):
             budget.forget()
+            self._tables.mark = object()
 
     def _refuse(
         self, claims: Sequence[Claim], amounts: Sequence[int], counts: Sequence[_Count], now_ms: int, ticket: int
@@ -169,7 +155,6 @@ class MemoryCounters(Counters):
                 unseeded.append(claim.key)
             elif not count.has_room(claim, amount, ticket):
                 refused.append(Refused(claim, count.wait_seconds(claim, amount, now_ms)))
-        self._drop_free(claims)
         if unseeded:
             return Unseeded(unseeded)
         return Refusal([count.standing(claim, now_ms) for claim, count in zip(claims, counts, strict=True)], refused)
@@ -203,7 +188,7 @@ class MemoryCounters(Counters):
         """Give what is free to those in line, in this very step, so that no newcomer comes between."""
         while place.waiters:
             waiter = place.waiters[0]
-            answer = self.reserve_now(waiter.claims, waiter.amounts, waiter.ticket)
+            answer = self._look_closely(waiter.claims, waiter.amounts, waiter.ticket)
             if type(answer) is Refusal and answer.is_for_a_place:
                 missing = self._missing_places(answer)
                 if place in missing:
@@ -217,20 +202,7 @@ class MemoryCounters(Counters):
     def _missing_places(self, refusal: Refusal) -> list[PlaceCount]:
         return [self._tables.places[refused.claim.key] for refused in refusal.refused]
 
-    def _drop_free(self, claims: Sequence[Claim]) -> None:
-        """Drop the places of which none is taken and for which nobody waits."""
-        for claim in claims:
-            if type(claim) is Place:
-                place = self._tables.places.get(claim.key)
-                if place is not None and not place.used and not place.waiters:
-                    del self._tables.places[claim.key]
-
     def _spend(self, claims: Sequence[Claim], amounts: Sequence[int]) -> None:
         for claim, amount in zip(claims, amounts, strict=True):
             if type(claim) is Budget and (budget := self._tables.budgets.get(claim.key)):
                 budget.spend(amount)
-
-    def _sweep(self, now_ms: int) -> None:
-        self._sweep_at = now_ms + MILLISECONDS
-        self._tables.windows.sweep(now_ms)
-        self._tables.budgets.sweep(now_ms)

@@ -138,6 +138,11 @@ class ValkeyCounters(Counters):
         return answer
 
     @override
+    def reserve_at_once(self, claims: Sequence[Claim], amounts: Sequence[int]) -> Reservation | None:
+        """Return None: the server is asked."""
+        return None
+
+    @override
     def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
         reservation.end(amounts)
         if reservation.name:

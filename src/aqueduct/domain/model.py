@@ -79,7 +79,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     last one that holds at the time; empty if none was given. `weight` is its share among those of its priority,
     `limits` what the provider allows us, `context_window` how many tokens a request may have; None: not known, and to
     be looked up unless `is_window_given` says that this is what the config means. `reads_images` is false of one that
-    is known to see none. `label` is what rules and splits call it.
+    is known to see none, `reads_files` of one that gets the text of files instead. `label` is what rules and splits
+    call it.
     """
 
     provider: Provider
@@ -95,6 +96,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     context_window: int | None = None
     is_window_given: bool = False
     reads_images: bool = True
+    reads_files: bool = True
     label: str | None = None
 
     @property

@@ -85,6 +85,33 @@ def cost(units: Units, prices: Sequence[Price], at: float) -> Cost | None:
     return Cost(max(nano, 0), price.currency)
 
 
+class FlatRates(NamedTuple):
+    """What input and output tokens cost, in nano-units per million, whatever their number and at any time."""
+
+    currency: str
+    input_nano: int
+    output_nano: int
+    request_nano: int
+
+    def cost(self, input_tokens: int, output_tokens: int) -> Cost:
+        """Return what `cost` would of these units alone."""
+        total = input_tokens * self.input_nano + output_tokens * self.output_nano
+        return Cost((total + MILLION // 2) // MILLION + self.request_nano, self.currency)
+
+
+def flat_rates(prices: Sequence[Price]) -> FlatRates | None:
+    """Return the rates of a model whose prices are one, without dates and tiers; None for any other."""
+    if len(prices) != 1 or len(prices[0].tiers) != 1:
+        return None
+    (price,) = prices
+    if price.valid_from is not None or price.valid_until is not None:
+        return None
+    of_unit = dict(price.tiers[0][1])
+    return FlatRates(
+        price.currency, of_unit.get("input_tokens", 0), of_unit.get("output_tokens", 0), price.request_nano
+    )
+
+
 def sum_costs(attempts: Sequence[AttemptRecord]) -> Cost | None:
     """Return what the attempts cost together; None if no price was known, or their currencies differ."""
     costs = [(each.cost_nano, each.currency) for each in attempts if each.cost_nano is not None]

@@ -9,7 +9,7 @@ class GroupKind(enum.Enum):
     """What requests have in common that a percentage takes, or leaves, together."""
 
     TOKEN = "token"  # noqa: S105 - the name of a choice
-    USER = "user"
+    END_USER = "end_user"
     TEAM = "team"
     ORGANISATION = "organisation"
     PROMPT_CACHE_KEY = "prompt_cache_key"
@@ -41,7 +41,7 @@ class TextSource(enum.Enum):
 
 
 class Flag(msgspec.Struct, frozen=True):
-    """Something that is so or not: `has_images`, `has_audio`, `has_files`, `needs_tools`, `wants_json`, `stream`."""
+    """Something that is so or not; the names, each with its words, are `FLAGS` in `steering_words.py`."""
 
     name: str
     is_wanted: bool
@@ -129,13 +129,15 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class Mirror(msgspec.Struct, frozen=True, kw_only=True):
-    """Sends a copy of a share of the answered requests to another model, whose answers nobody gets.
+    """Sends a copy of a share of the answered requests to a shadow, whose answers nobody gets.
 
+    The shadow is another model, or the model's own targets of that label or name; `model` of None means those.
     `concurrency` is how many copies may be under way at once, `is_captured` whether a shadow's answer is kept too where
     the caller's policy keeps the client's.
     """
 
-    model: str
+    model: str | None = None
+    target: str = ""
     share: float
     concurrency: int = 10
     timeout_seconds: float = 120.0

@@ -13,6 +13,7 @@ from aqueduct.domain.steering import (
     Grouping,
     GroupKind,
     Length,
+    Mirror,
     Not,
     Percentage,
     Rule,
@@ -20,7 +21,7 @@ from aqueduct.domain.steering import (
     TextSource,
 )
 
-_FLAGS = {
+FLAGS = {
     "has_images": ("with images", "without images"),
     "has_audio": ("with audio", "without audio"),
     "has_files": ("with files", "without files"),
@@ -31,7 +32,7 @@ _FLAGS = {
 _SOURCES = {TextSource.HEADER: "header {}", TextSource.METADATA: "metadata {}", TextSource.END_USER: "end user"}
 
 
-class Course(NamedTuple):
+class Route(NamedTuple):
     """Some of a model's requests and where they go; `model` and `labels` are what they get to, the latter its own."""
 
     requests: str
@@ -40,26 +41,31 @@ class Course(NamedTuple):
     labels: tuple[str, ...] = ()
 
 
-def courses(model: Model) -> Iterator[Course]:
+def list_routes(model: Model) -> Iterator[Route]:
     """Yield where a model's requests go, in the order in which it is decided; nothing where nothing steers them."""
     routing = model.routing
     for rule in routing.rules:
-        yield Course(f"{rule.name}: {condition_words(rule.when)}", rule_words(rule), rule.model, rule.targets)
+        yield Route(f"{rule.name}: {condition_words(rule.when)}", rule_words(rule), rule.model, rule.targets)
     split = routing.split
     for side in () if split is None else split.sides:
         goes_to = f"model {side.name}" if side.is_model else f"targets {side.name}"
         share = f"{side.percentage:g} %, {grouping_words(split.by) if split else ''}"
-        yield Course(share, goes_to, side.name if side.is_model else None, () if side.is_model else (side.name,))
+        yield Route(share, goes_to, side.name if side.is_model else None, () if side.is_model else (side.name,))
     if routing.rules and split is None and routing.rules[-1].when.conditions:
-        yield Course("all others", "its targets", None)
+        yield Route("all others", "its targets", None)
     if (mirror := routing.mirror) is not None:
         share = f"a copy of {mirror.share * 100:g} %, at most {mirror.concurrency} at once"
-        yield Course(share, f"model {mirror.model}, its answer dropped", mirror.model)
+        yield Route(share, f"{mirror_words(mirror)}, its answer dropped", mirror.model, (mirror.target,))
 
 
 def rule_words(rule: Rule) -> str:
     """Return where a rule sends what it takes."""
     return f"targets {', '.join(rule.targets)}" if rule.model is None else f"model {rule.model}"
+
+
+def mirror_words(mirror: Mirror) -> str:
+    """Return where copies go."""
+    return f"targets {mirror.target}" if mirror.model is None else f"model {mirror.model}"
 
 
 def grouping_words(by: Grouping) -> str:
@@ -86,7 +92,7 @@ def condition_words(condition: Condition) -> str:
 def _request_words(condition: Flag | Length | Choices | Text) -> str:
     match condition:
         case Flag():
-            return _FLAGS[condition.name][0 if condition.is_wanted else 1]
+            return FLAGS[condition.name][0 if condition.is_wanted else 1]
         case Length():
             bounds = (("longer", condition.longer_than), ("shorter", condition.shorter_than))
             return ", ".join(f"{word} than {bound} tokens" for word, bound in bounds if bound is not None)

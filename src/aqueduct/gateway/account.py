@@ -1,7 +1,6 @@
 """What a request used, gathered while it runs and settled exactly once, into the journal."""
 
 import asyncio
-from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -67,6 +66,13 @@ class Admission(Protocol):
         """Let go of what was reserved; nothing was used."""
 
 
+class Holding(Protocol):
+    """What a request holds of the room for images and files (`gateway/attachments/room.py`)."""
+
+    def release(self) -> None:
+        """Let go of it; safe to call twice."""
+
+
 class Entry:
     """One authenticated request in the making: who, what, and the attempts so far."""
 
@@ -76,6 +82,8 @@ class Entry:
         "cached",
         "call",
         "first_byte_ms",
+        "holding",
+        "is_judged",
         "is_settled",
         "model",
         "operation",
@@ -101,15 +109,51 @@ class Entry:
         self.is_settled = False
         self.traffic: Traffic | None = None
         self.traits: Traits | None = None
+        self.is_judged = True
+        """Whether its attempts say something of their targets' health."""
         self.cached: CacheUse | None = None
+        self.holding: Holding | None = None
 
     def begin_attempt(self, target: Target, request: Request) -> Attempt:
         """Start the record of one call to `target`."""
         attempt = Attempt(target, request)
         if self.traffic is not None:
-            attempt.flight = self.traffic.begin(target, self.traits, is_stream=request.is_stream)
+            attempt.flight = self.traffic.begin(
+                target, self.traits, is_stream=request.is_stream, is_judged=self.is_judged
+            )
         self.attempts.append(attempt)
         return attempt
+
+
+class _Admitted:
+    """What is settled as soon as the records of one turn are written: all at once, for the first warms the caches."""
+
+    __slots__ = ("_settlements", "written")
+
+    def __init__(self, written: "asyncio.Future[None] | None") -> None:
+        self.written = written
+        self._settlements: list[tuple[Admission, UsageRecord]] = []
+
+    def add(self, admission: Admission, record: UsageRecord) -> None:
+        """Settle one more."""
+        self._settlements.append((admission, record))
+
+    def settle(self, written: "asyncio.Future[None]") -> None:
+        """Settle what is in the journal, give back what could not be written."""
+        self.written = None
+        is_lost = not written.cancelled() and written.exception() is not None
+        settlements = self._settlements
+        try:
+            while settlements:
+                admission, record = settlements.pop()
+                if is_lost:
+                    admission.give_back()
+                else:
+                    admission.settle(record)
+        finally:
+            if settlements:
+                # One that fails is for the event loop to report; the others are settled all the same.
+                written.get_loop().call_soon(self.settle, written)
 
 
 class Ledger:
@@ -118,6 +162,7 @@ class Ledger:
     def __init__(self, journal: Journal, recorder: Recorder) -> None:
         self._journal = journal
         self._recorder = recorder
+        self._admitted = _Admitted(None)
 
     @property
     def is_writable(self) -> bool:
@@ -148,7 +193,10 @@ class Ledger:
             # Counters learn of nothing that is not in the journal: what they are missing when the process dies is found
             # there, what they had too much would be found nowhere. Nobody has the answer's end before that either, and
             # nobody gets it where the record cannot be written (but by setting; then nothing counts as failed).
-            written.add_done_callback(partial(_settle, entry.admission, record))
+            if self._admitted.written is not written or written.done():
+                self._admitted = _Admitted(written)
+                written.add_done_callback(self._admitted.settle)
+            self._admitted.add(entry.admission, record)
         if entry.recording is not None:
             entry.recording.finish(record)
         return written
@@ -156,13 +204,6 @@ class Ledger:
     def note_undelivered(self, entry: Entry) -> None:
         """Add that the last bytes of a settled request did not reach the client."""
         self._journal.record(Undelivered(undelivered=entry.call.id))
-
-
-def _settle(admission: Admission, record: UsageRecord, written: "asyncio.Future[None]") -> None:
-    if not written.cancelled() and written.exception() is not None:
-        admission.give_back()
-    else:
-        admission.settle(record)
 
 
 def _record(entry: Entry) -> UsageRecord:

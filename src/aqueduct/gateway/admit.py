@@ -4,6 +4,8 @@ from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+import msgspec
+
 from aqueduct.counters.answers import Answer, Refusal, Reservation, Unseeded
 from aqueduct.counters.claims import Claim
 from aqueduct.counters.contract import Counters
@@ -29,25 +31,22 @@ class Spending(Protocol):
         """Return the sum in nano-units since an instant; raise `CountersUnavailable` while it cannot be known."""
 
 
-class Admission:
+class Admission(msgspec.Struct, gc=False):
     """What one request holds of its caller's limits and budgets until it is settled."""
 
-    __slots__ = ("_limiter", "_model", "_plan", "_reservation")
-
-    def __init__(self, limiter: "Limiter", model: str, plan: Plan, reservation: Reservation) -> None:
-        self._limiter = limiter
-        self._model = model
-        self._plan = plan
-        self._reservation = reservation
+    limiter: "Limiter"
+    model: str
+    plan: Plan
+    reservation: Reservation
 
     def settle(self, record: UsageRecord) -> None:
         """Replace the estimate by what was used, and give places back; once."""
-        self._limiter.forecast.learn(self._model, record)
-        self._limiter.counters.settle(self._reservation, self._plan.used(record))
+        self.limiter.forecast.learn(self.model, record)
+        self.limiter.counters.settle(self.reservation, self.plan.used(record))
 
     def give_back(self) -> None:
         """Settle to nothing: the request is nowhere recorded, and was not answered."""
-        self._limiter.counters.release(self._reservation)
+        self.limiter.counters.release(self.reservation)
 
 
 class Limiter:
@@ -72,32 +71,21 @@ class Limiter:
     async def admit(self, entry: Entry, request: Request, model: Model, snapshot: Snapshot, body_bytes: int) -> None:
         """Reserve for the entry; raise `RateLimitExceeded`, `InsufficientQuota` or `CountersUnavailable`."""
         counted, is_named = counted_name(request, model), model.name != WILDCARD
-        plan = self._plans.find(entry.principal, counted, request.end_user, is_named=is_named)
+        end_user = request.end_user
+        plan = self._plans.find(entry.principal, counted, end_user, is_named=is_named)
         if not plan.gauges:
             # Nothing to ask, and nothing that could fail.
             entry.admission = Admission(self, counted, plan, Reservation(()))
             return
-        estimate = self.forecast.estimate(request, model, body_bytes, entry.call.started_at)
-        if plan.budgets:
-            estimate = self.forecast.with_costs(estimate, request, model, snapshot)
-        claims = plan.claims(estimate.at, request.end_user)
-        answer = await self._reserve(plan, claims, estimate, entry)
-        seedings = 0
-        while isinstance(answer, Unseeded):
-            seedings += 1
-            if seedings > _SEEDINGS:
-                raise CountersUnavailable("What is left of a budget cannot be told at the moment. Try again shortly.")
-            try:
-                await self._seed(plan, answer.keys, estimate.at)
-            except CountersUnavailable:
-                if not self._are_budgets_open:
-                    raise
-                plan = plan.without_budgets()
-                claims = plan.claims(estimate.at, request.end_user)
-            answer = await self._reserve(plan, claims, estimate, entry)
+        at = entry.call.started_at
+        estimate = self.forecast.estimate(request, model, body_bytes, at, snapshot if plan.budgets else None)
+        claims, amounts = plan.claims(at, end_user), plan.amounts(estimate)
+        answer: Answer = self.counters.reserve_at_once(claims, amounts) or await self._reserve(claims, amounts, entry)
+        if type(answer) is Unseeded:
+            plan, answer = await self._reserve_unseeded(plan, answer, estimate, entry, end_user)
         entry.call.limit_lines = plan.lines(answer)
-        if isinstance(answer, Refusal):
-            raise _refusal(plan, claims, answer, estimate.at)
+        if type(answer) is Refusal:
+            raise _refusal(plan, plan.claims(at, end_user), answer, at)
         entry.admission = Admission(self, counted, plan, answer)
 
     async def admit_free(self, entry: Entry, request: Request, model: Model) -> None:
@@ -111,23 +99,41 @@ class Limiter:
         if not plan.gauges:
             entry.admission = Admission(self, counted, plan, Reservation(()))
             return
-        estimate = Estimate(entry.call.started_at, 0, 0, is_guess=False, costs_nano={})
-        claims = plan.claims(estimate.at, request.end_user)
-        answer = await self._reserve(plan, claims, estimate, entry)
-        if isinstance(answer, Unseeded):
+        at = entry.call.started_at
+        estimate = Estimate(at, 0, 0, is_guess=False, costs_nano={})
+        claims = plan.claims(at, request.end_user)
+        answer = await self._reserve(claims, plan.amounts(estimate), entry)
+        if type(answer) is Unseeded:
             raise TypeError("a plan without budgets has nothing to be seeded")
         entry.call.limit_lines = plan.lines(answer)
-        if isinstance(answer, Refusal):
-            raise _refusal(plan, claims, answer, estimate.at)
+        if type(answer) is Refusal:
+            raise _refusal(plan, claims, answer, at)
         entry.admission = Admission(self, counted, plan, answer)
 
-    def _reserve(
-        self, plan: Plan, claims: Sequence[Claim], estimate: Estimate, entry: Entry
-    ) -> Coroutine[Any, Any, Answer]:
+    def _reserve(self, claims: Sequence[Claim], amounts: Sequence[int], entry: Entry) -> Coroutine[Any, Any, Answer]:
         # Named as the request is in the journal: what a gateway that died did not settle is found out by it.
-        return self.counters.reserve(
-            claims, plan.amounts(estimate), name=entry.call.id, wait_seconds=self._queue_seconds
-        )
+        return self.counters.reserve(claims, amounts, name=entry.call.id, wait_seconds=self._queue_seconds)
+
+    async def _reserve_unseeded(
+        self, plan: Plan, answer: Unseeded, estimate: Estimate, entry: Entry, end_user: str | None
+    ) -> tuple[Plan, Reservation | Refusal]:
+        """Seed budgets that the counters do not know, and reserve.
+
+        Returns the plan that it was done by too: one without budgets, where nobody can tell what is left of them and
+        that stops nothing.
+        """
+        for _ in range(_SEEDINGS):
+            try:
+                await self._seed(plan, answer.keys, estimate.at)
+            except CountersUnavailable:
+                if not self._are_budgets_open:
+                    raise
+                plan = plan.without_budgets()
+            after = await self._reserve(plan.claims(estimate.at, end_user), plan.amounts(estimate), entry)
+            if type(after) is not Unseeded:
+                return plan, after
+            answer = after
+        raise CountersUnavailable("What is left of a budget cannot be told at the moment. Try again shortly.")
 
     async def _seed(self, plan: Plan, keys: Sequence[str], at: float) -> None:
         """Tell the counters what was spent of budgets that they do not know."""

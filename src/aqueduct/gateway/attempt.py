@@ -69,6 +69,8 @@ class Attempt:
         if flight is not None:
             is_whole = self.answer is not None or (self.reader is not None and self.reader.is_done)
             flight.end(error, self.record.units, is_whole=is_whole)
+            if error is not None:
+                flight.traffic.tell_failure(self.request.id, self.request.model, self.target, error)
         self.record.total_ms = (time.perf_counter() - self._started) * 1000
 
     def note_content(self) -> None:

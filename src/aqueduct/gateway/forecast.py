@@ -1,19 +1,21 @@
 """Guesses what a request will use: what is reserved of limits and budgets until the truth is there."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from aqueduct.counters.claims import MAX_LIMIT
 from aqueduct.domain.model import Model, Provider, Target
-from aqueduct.domain.price import Price, cost
+from aqueduct.domain.price import Cost, FlatRates, Price, cost, flat_rates
 from aqueduct.domain.routing import FallbackKind
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
 from aqueduct.domain.usage import Units, UsageRecord
+from aqueduct.gateway.input_size import estimate_input_tokens
 from aqueduct.wire.request import Request
 
-_BYTES_A_TOKEN = 4
-_FIRST_GUESS_TOKENS = 256.0
-_FIRST_GUESS_AT_MOST = 4096
+_FIRST_GUESSES = (256, 4096)
+"""How much a model answers of which nothing is known: on the mean, at the most."""
 _HISTORY_WEIGHT = 0.1
 _PEAK_DECAY = 0.99
 _MAX_HISTORIES = 10_000
@@ -22,10 +24,10 @@ _MAX_NAME_CHARACTERS = 200
 """Behind `*` a client chooses the name: longer ones are not learned."""
 
 
-class Estimate(NamedTuple):
+class Estimate(msgspec.Struct, frozen=True, gc=False):
     """What a request may use, guessed before the call at an instant; `is_guess`: nobody asked for so much output.
 
-    `costs_nano` are by currency, those of the dearest target that may come to answer.
+    `costs_nano` are by currency, those of the dearest target that may come to answer; empty where nobody asked.
     """
 
     at: float
@@ -52,7 +54,17 @@ class _History:
 
     def add(self, output_tokens: int) -> None:
         self.mean += _HISTORY_WEIGHT * (output_tokens - self.mean)
-        self.peak = max(float(output_tokens), self.peak * _PEAK_DECAY)
+        self.peak *= _PEAK_DECAY
+        if output_tokens > self.peak:
+            self.peak = float(output_tokens)
+
+
+class _Prices(NamedTuple):
+    """What all targets of a model cost that may come to answer; `others` are those that have no price of their own."""
+
+    flat: tuple[FlatRates, ...]
+    varying: tuple[tuple[Price, ...], ...]
+    others: tuple[Target, ...]
 
 
 class Forecast:
@@ -66,31 +78,25 @@ class Forecast:
         self._known = prices
         self._histories: dict[str, _History] = {}
         self._snapshot: Snapshot | None = None
-        self._reachable: dict[str, tuple[tuple[tuple[Price, ...], ...], tuple[Target, ...]]] = {}
-        """By a model's name, the prices of its targets, and those of its targets that have none of their own."""
+        self._reachable: dict[str, _Prices] = {}
+        """By a model's name."""
 
-    def estimate(self, request: Request, model: Model, body_bytes: int, at: float) -> Estimate:
-        """Return what a request may use; what that costs is for `with_costs` to say, where somebody has a budget."""
-        asked = request.max_output_tokens
-        history = self._histories.get(counted_name(request, model)) if asked is None else None
-        each = asked or (history.mean if history is not None else _FIRST_GUESS_TOKENS)
-        output_tokens = min(int(each) * request.choices, MAX_LIMIT)
-        return Estimate(at, body_bytes // _BYTES_A_TOKEN, output_tokens, asked is None, _NOTHING)
-
-    def with_costs(self, estimate: Estimate, request: Request, model: Model, snapshot: Snapshot) -> Estimate:
-        """Return the estimate with what it may cost."""
-        output_tokens = estimate.output_tokens
-        if estimate.is_guess:
+    def estimate(
+        self, request: Request, model: Model, body_bytes: int, at: float, priced_in: Snapshot | None = None
+    ) -> Estimate:
+        """Return what a request may use, and by the prices of a snapshot what that may cost."""
+        input_tokens = estimate_input_tokens(request, body_bytes)
+        each = peak = request.max_output_tokens
+        is_guess = each is None
+        if each is None or peak is None:
             history = self._histories.get(counted_name(request, model))
-            output_tokens = int(_FIRST_GUESS_AT_MOST if history is None else history.peak) * request.choices
-        units: Units = {"input_tokens": estimate.input_tokens, "output_tokens": output_tokens}
-        costs_nano: dict[str, int] = {}
-        for prices in self._prices(request, model, snapshot):
-            if (paid := cost(units, prices, estimate.at)) is not None:
-                nano, currency = paid
-                if nano > costs_nano.get(currency, -1):
-                    costs_nano[currency] = min(nano, MAX_LIMIT)
-        return Estimate(estimate.at, estimate.input_tokens, estimate.output_tokens, estimate.is_guess, costs_nano)
+            each, peak = _FIRST_GUESSES if history is None else (int(history.mean), int(history.peak))
+        choices = request.choices
+        costs_nano = _NOTHING
+        if priced_in is not None:
+            prices = self._prices(model, priced_in)
+            costs_nano = self._costs(prices, request, input_tokens, peak * choices, at)
+        return Estimate(at, input_tokens, min(each * choices, MAX_LIMIT), is_guess, costs_nano)
 
     def learn(self, name: str, record: UsageRecord) -> None:
         """Take note of how much a model answered."""
@@ -102,7 +108,22 @@ class Forecast:
                 self._histories.clear()
             self._histories[name] = _History(output_tokens)
 
-    def _prices(self, request: Request, model: Model, snapshot: Snapshot) -> Iterable[tuple[Price, ...]]:
+    def _costs(
+        self, prices: _Prices, request: Request, input_tokens: int, output_tokens: int, at: float
+    ) -> Mapping[str, int]:
+        costs_nano: dict[str, int] = {}
+        for flat in prices.flat:
+            _note_cost(costs_nano, flat.cost(input_tokens, output_tokens))
+        if prices.varying or prices.others:
+            units: Units = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+            for each in prices.varying:
+                _note_cost(costs_nano, cost(units, each, at))
+            for target in prices.others:
+                if known := self._known.known(target.provider, request.model):
+                    _note_cost(costs_nano, cost(units, known, at))
+        return costs_nano
+
+    def _prices(self, model: Model, snapshot: Snapshot) -> _Prices:
         """Return the prices of all targets that may come to answer, found once for each snapshot."""
         if snapshot is not self._snapshot:
             self._snapshot = snapshot
@@ -110,13 +131,20 @@ class Forecast:
         found = self._reachable.get(model.name)
         if found is None:
             targets = list(reachable(model, snapshot))
-            priced = {id(each.prices): each.prices for each in targets if each.prices}
-            found = self._reachable[model.name] = (
-                tuple(priced.values()),
+            given = {id(each.prices): each.prices for each in targets if each.prices}
+            flat = {key: rates for key, prices in given.items() if (rates := flat_rates(prices)) is not None}
+            found = self._reachable[model.name] = _Prices(
+                tuple(flat.values()),
+                tuple(prices for key, prices in given.items() if key not in flat),
                 tuple(each for each in targets if not each.prices),
             )
-        given, others = found
-        return (*given, *(self._known.known(each.provider, request.model) for each in others)) if others else given
+        return found
+
+
+def _note_cost(costs_nano: dict[str, int], paid: Cost | None) -> None:
+    """Keep the dearest of each currency."""
+    if paid is not None and paid.nano > costs_nano.get(paid.currency, -1):
+        costs_nano[paid.currency] = min(paid.nano, MAX_LIMIT)
 
 
 def counted_name(request: Request, model: Model) -> str:

@@ -1,15 +1,15 @@
 """What the limits and budgets of a caller ask of one request, compiled once for each caller and model."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from aqueduct.counters import claims
 from aqueduct.counters.answers import Refusal, Reservation
 from aqueduct.counters.claims import MAX_LIMIT, Claim, Claims, Place, Window
 from aqueduct.domain.budget import Budget
-from aqueduct.domain.limit import Dimension, Limit
+from aqueduct.domain.limit import Limit
+from aqueduct.domain.measure import MEASURES
 from aqueduct.domain.period import FOREVER, Span, budget_key, span_at
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.subject import EVERY_END_USER, SubjectType
@@ -28,35 +28,6 @@ _MAX_PLANS = 10_000
 _END_USER_CHARACTERS = 200
 _MAX_END_USERS = 1_000
 """For how many end users of one caller plans are kept; longer names than are counted apart are not."""
-
-
-class Measure(NamedTuple):
-    """How a dimension is counted and told of: its words, the type of its error, the kind of its headers if it has any.
-
-    `unit` is what a record says was used, and `estimate` how much of that is expected (None: a request counts as one);
-    `is_held`, that it counts for as long as the request runs.
-    """
-
-    words: str
-    error_type: str
-    kind: bytes | None = None
-    unit: str | None = None
-    estimate: Callable[[Estimate], int] | None = None
-    is_guessed: bool = False
-    is_held: bool = False
-
-
-MEASURES: Mapping[Dimension, Measure] = {
-    Dimension.REQUESTS_PER_MINUTE: Measure("requests per minute", "requests", b"requests"),
-    Dimension.INPUT_TOKENS_PER_MINUTE: Measure(
-        "input tokens per minute", "tokens", b"tokens", "input_tokens", attrgetter("input_tokens")
-    ),
-    Dimension.OUTPUT_TOKENS_PER_MINUTE: Measure(
-        "output tokens per minute", "tokens", b"tokens", "output_tokens", attrgetter("output_tokens"), is_guessed=True
-    ),
-    Dimension.CONCURRENT_REQUESTS: Measure("concurrent requests", "concurrency", is_held=True),
-}
-"""All that is to be said of a kind of limit: a new one is a row."""
 
 
 class Gauge(Protocol):
@@ -101,7 +72,7 @@ class LimitGauge:
         if measure.is_held:
             self._key = limit.id
             self.fixed = (1, 0)
-        elif measure.estimate is None:
+        elif measure.unit is None:
             self.fixed = (self._scaled(1), self._scaled(1))
 
     def claim(self, at: float, end_user: str | None) -> Claim:
@@ -115,8 +86,8 @@ class LimitGauge:
 
     def amount(self, estimate: Estimate) -> int:
         """Return how much a request claims before it is made."""
-        expected = self.measure.estimate
-        amount = self._scaled(1 if expected is None else expected(estimate))
+        unit = self.measure.unit
+        amount = self._scaled(1 if unit is None else getattr(estimate, unit))
         return min(amount, self.guessed_at_most) if estimate.is_guess else amount
 
     def used(self, record: UsageRecord) -> int:
@@ -170,17 +141,17 @@ class Plan:
         self.gauges = gauges
         self.for_end_users = frozenset(gauge.end_user for gauge in gauges if gauge.end_user is not None)
         self.budgets = [gauge for gauge in gauges if isinstance(gauge, BudgetGauge)]
-        self._lines = [LimitLines(kind, shown) for kind in (b"requests", b"tokens") if (shown := _shown(gauges, kind))]
+        self._lines = LimitLines({kind: _shown(gauges, kind) for kind in (b"requests", b"tokens")})
         self._amounts = [0 if gauge.fixed is None else gauge.fixed[0] for gauge in gauges]
         self._used = [0 if gauge.fixed is None else gauge.fixed[1] for gauge in gauges]
         # What most plans are made of is not asked of each gauge for every request.
         self._inputs: list[int] = []
         self._outputs: list[tuple[int, int]] = []
-        self._money: list[tuple[int, str, int]] = []
+        self._money: dict[str, list[tuple[int, int]]] = {}
         self._others: list[tuple[int, Gauge]] = []
         for at, gauge in enumerate(gauges):
             if isinstance(gauge, BudgetGauge):
-                self._money.append((at, gauge.budget.currency, gauge.guessed_at_most))
+                self._money.setdefault(gauge.budget.currency, []).append((at, gauge.guessed_at_most))
             elif isinstance(gauge, LimitGauge) and gauge.plain_unit == "input_tokens":
                 self._inputs.append(at)
             elif isinstance(gauge, LimitGauge) and gauge.plain_unit == "output_tokens":
@@ -202,15 +173,17 @@ class Plan:
 
     def amounts(self, estimate: Estimate) -> list[int]:
         """Return how much a request claims of each before it is made."""
-        _, input_tokens, output_tokens, is_guess, costs_nano = estimate
         amounts = self._amounts.copy()
+        is_guess = estimate.is_guess
         for at in self._inputs:
-            amounts[at] = input_tokens
+            amounts[at] = estimate.input_tokens
+        output_tokens = estimate.output_tokens
         for at, most in self._outputs:
             amounts[at] = most if is_guess and output_tokens > most else output_tokens
-        for at, currency, most in self._money:
-            nano = costs_nano.get(currency, 0)
-            amounts[at] = most if is_guess and nano > most else nano
+        for currency, budgets in self._money.items():
+            nano = estimate.costs_nano.get(currency, 0)
+            for at, most in budgets:
+                amounts[at] = most if is_guess and nano > most else nano
         for at, gauge in self._others:
             amounts[at] = gauge.amount(estimate)
         return amounts
@@ -218,25 +191,26 @@ class Plan:
     def used(self, record: UsageRecord) -> list[int]:
         """Return how much a request has used of each, once it is over."""
         used = self._used.copy()
-        get = record.units.get
+        units = record.units
         for at in self._inputs:
-            used[at] = min(get("input_tokens", 0), MAX_LIMIT)
+            used[at] = units.get("input_tokens", 0)
         for at, _ in self._outputs:
-            used[at] = min(get("output_tokens", 0), MAX_LIMIT)
-        for at, currency, _ in self._money:
-            used[at] = min(_paid(record, currency), MAX_LIMIT)
+            used[at] = units.get("output_tokens", 0)
+        for currency, budgets in self._money.items():
+            paid = _paid(record, currency)
+            for at, _ in budgets:
+                used[at] = paid
         for at, gauge in self._others:
             used[at] = gauge.used(record)
+        if used and max(used) > MAX_LIMIT:
+            return [min(each, MAX_LIMIT) for each in used]
         return used
 
     def lines(self, answer: Reservation | Refusal) -> HeaderLines:
         """Return the `x-ratelimit` lines: of requests and of tokens, the tightest limit each."""
-        lines = b""
+        used = answer.used
         # None while the counters are away.
-        if used := answer.used:
-            for each in self._lines:
-                lines += each.write(answer, used)
-        return lines
+        return self._lines.write(answer, used) if used else b""
 
     def of(self, end_user: str | None) -> "Plan":
         """Return the plan for the requests of one end user."""

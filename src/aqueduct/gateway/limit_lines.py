@@ -1,7 +1,7 @@
 """The `x-ratelimit` lines of an answer: of each kind of limit the tightest, written into what is always the same."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aqueduct.counters.answers import Refusal, Reservation
 from aqueduct.gateway.response_head import HeaderLines
@@ -9,29 +9,35 @@ from aqueduct.wire.limits import format_duration, limit_template
 
 
 class LimitLines:
-    """The limits of one kind, `requests` or `tokens`, that bear on the requests of a caller.
+    """The limits that bear on the requests of a caller, by kind: `requests` and `tokens`.
 
     Each is given by its place among the claims, how much it allows as it is counted, how many of these make one as it
     is shown, and how much it allows as it is shown.
     """
 
-    __slots__ = ("_are_several", "_rows", "_templates")
+    __slots__ = ("_kinds",)
 
-    def __init__(self, kind: bytes, limits: Sequence[tuple[int, int, int, int]]) -> None:
-        self._rows = [(at, counted, 1 / max(counted, 1)) for at, counted, _, _ in limits]
-        self._are_several = len(limits) > 1
-        self._templates = {at: (fineness, limit_template(kind, shown)) for at, _, fineness, shown in limits}
+    def __init__(self, limits: Mapping[bytes, Sequence[tuple[int, int, int, int]]]) -> None:
+        self._kinds = [
+            [
+                (at, counted, 1 / max(counted, 1), fineness, limit_template(kind, shown))
+                for at, counted, fineness, shown in of_kind
+            ]
+            for kind, of_kind in limits.items()
+            if of_kind
+        ]
 
     def write(self, answer: Reservation | Refusal, used: Sequence[int]) -> HeaderLines:
-        """Return the lines of the limit of which the smallest share is left."""
-        tightest, limit, _ = self._rows[0]
-        left = limit - used[tightest]
-        if self._are_several:
-            least = math.inf
-            for at, counted, part in self._rows:
-                each = counted - used[at]
-                share = each * part
+        """Return the lines of the limits of which the smallest share is left."""
+        lines = b""
+        for rows in self._kinds:
+            least, tightest = math.inf, rows[0]
+            for row in rows:
+                at, counted, part, _, _ = row
+                share = (counted - used[at]) * part
                 if share < least:
-                    least, tightest, left = share, at, each
-        fineness, template = self._templates[tightest]
-        return template % (left // fineness if left > 0 else 0, format_duration(answer.reset_ms(tightest) or 0))
+                    least, tightest = share, row
+            at, counted, _, fineness, template = tightest
+            left = counted - used[at]
+            lines += template % (left // fineness if left > 0 else 0, format_duration(answer.reset_ms(at) or 0))
+        return lines

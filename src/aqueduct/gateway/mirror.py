@@ -17,8 +17,8 @@ from aqueduct.domain.steering import Mirror
 from aqueduct.domain.usage import CANCELLED, FINISHED, REFUSED, UPSTREAM_DIED, UsageRecord, shortened
 from aqueduct.errors import (
     Draining,
-    InvalidRequest,
     Overloaded,
+    RequestError,
     UpstreamError,
     UpstreamInvalidResponse,
     UpstreamTimeout,
@@ -86,12 +86,19 @@ class Mirrors:
                 self._group = None
 
     def send(self, model: Model, original: Entry, snapshot: Snapshot) -> None:
-        """Send a copy of an answered request, if the dice say so and there is room; waits for nothing."""
+        """Send a copy of an answered request, if the dice say so and there is room; waits and raises for nothing."""
+        try:
+            self._send(model, original, snapshot)
+        except Exception as error:
+            # One of the process's edges: the request is answered and settled, and is not to hear of a bug here.
+            logger.error("bug", request_id=original.call.id, exc_info=error)
+
+    def _send(self, model: Model, original: Entry, snapshot: Snapshot) -> None:
         mirror, request = model.routing.mirror, original.request
         # What the cache answered was asked of nobody: there is nothing to compare.
         if mirror is None or request is None or not original.attempts or self._traffic.rng.random() >= mirror.share:
             return
-        shadow = snapshot.find(mirror.model)
+        shadow = _shadow(model, mirror, original, snapshot)
         if shadow is None or self._group is None or not self._journal.is_writable:
             return
         target = self._pick(shadow, request, original)
@@ -103,10 +110,10 @@ class Mirrors:
         self._group.create_task(self._work(model.name, _Copy(mirror, shadow, target, request, original, size)))
 
     def _pick(self, shadow: Model, request: Request, original: Entry) -> Target | None:
-        """Return the shadow's first target that is in use and has room."""
+        """Return the shadow's first target that is well and has room: what is to be tried is for real requests."""
         traits, now = Traits(request, original.principal.id, original.call.started_at), self._traffic.now()
         targets = order_targets(shadow, traits, self._traffic)
-        return next((each for each in targets if self._traffic.state(each).is_ready(now, traits)), None)
+        return next((each for each in targets if self._traffic.state(each).is_well(now, traits)), None)
 
     def _hold(self, size: int) -> bool:
         try:
@@ -129,17 +136,20 @@ class Mirrors:
         """Ask the shadow once, read what it answers, and record it, however that ends."""
         request = copy.request.with_fields(model=copy.shadow.name)
         attempts = Entry(copy.original.call, copy.original.principal, MIRROR)
+        # What it takes of the target's own limits counts, how it goes does not.
+        attempts.traffic, attempts.is_judged = self._traffic, False
+        attempts.traits = Traits(request, copy.original.principal.id, copy.original.call.started_at)
         account = _Account(copy, request, self._recorder)
         error: Exception | None = None
         try:
             async with asyncio.timeout(copy.mirror.timeout_seconds):
-                exchange = await self._opens(request).open(request, copy.target, attempts)
+                exchange = await self._opens(request, attempts).open(request, copy.target, attempts)
                 account.begin()
                 try:
                     await self._read(exchange, account)
                 finally:
                     exchange.close()
-        except (UpstreamError, InvalidRequest) as caught:
+        except (UpstreamError, RequestError) as caught:
             error = caught
         except TimeoutError:
             error = UpstreamTimeout("the shadow took longer than the mirror lets it")
@@ -150,14 +160,16 @@ class Mirrors:
             error = caught
             raise
         finally:
+            if attempts.holding is not None:
+                attempts.holding.release()
             self._journal.record(account.settle(attempts, error))
 
-    def _opens(self, request: Request) -> Opens:
+    def _opens(self, request: Request, entry: Entry) -> Opens:
         """Return what asks the shadow: files are made ready first, then what is said of a schema is added."""
         opener: Opens = self._opener if request.schema is None else _HeldOpener(self._opener, request.schema)
         if self._attachments is None or not request.has_attachments:
             return opener
-        return self._attachments.opener(opener, request)
+        return self._attachments.opener(opener, request, entry)
 
     async def _read(self, exchange: Exchange, account: "_Account") -> None:
         size = 0
@@ -249,6 +261,15 @@ class _Account:
 
     def _elapsed_ms(self) -> float:
         return (time.perf_counter() - self._started) * 1000
+
+
+def _shadow(model: Model, mirror: Mirror, original: Entry, snapshot: Snapshot) -> Model | None:
+    """Return whom the copy is for: another model, or the own targets that are meant but for those that were asked."""
+    if mirror.model is not None:
+        return snapshot.find(mirror.model)
+    asked = {attempt.record.target for attempt in original.attempts}
+    meant = [each for each in model.targets if mirror.target in (each.label, each.name) and each.name not in asked]
+    return msgspec.structs.replace(model, targets=tuple(meant)) if meant else None
 
 
 def _outcome(error: Exception | None) -> str:

@@ -1,19 +1,17 @@
 """Opens one target for one request: a single call, or several that make up one answer."""
 
-import asyncio
 from collections.abc import Awaitable, Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from aqueduct.domain.http import Timeouts
 from aqueduct.domain.model import StructuredOutput, Target
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.exchange import Exchange, PlainExchange, StreamExchange
 from aqueduct.gateway.fan_out import FanOutExchange, merge_answers
+from aqueduct.gateway.gathering import gather
 from aqueduct.gateway.target_caller import TargetCaller
 from aqueduct.providers.base import Answer, Operation
 from aqueduct.wire.request import Request
-
-T = TypeVar("T")
 
 
 class Opener:
@@ -37,7 +35,7 @@ class Opener:
             return stream
 
         try:
-            streams = await _gather([begin(call) for call in calls])
+            streams = await gather([begin(call) for call in calls])
         except BaseException:
             for stream in begun:
                 stream.close()
@@ -77,14 +75,4 @@ class Opener:
 
 
 async def _merge(asks: Sequence[Coroutine[Any, Any, Answer]]) -> Answer:
-    return merge_answers(await _gather(asks))
-
-
-async def _gather(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run all at once; the first failure cancels the others and is raised as itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+    return merge_answers(await gather(asks))

@@ -142,6 +142,8 @@ class Pipeline:
                 logger.error("bug", request_id=call.id, exc_info=error)
             await self._conclude(call, entry, UPSTREAM_DIED if call.is_committed else REFUSED, error)
         finally:
+            if entry is not None and entry.holding is not None:
+                entry.holding.release()
             call.release()
 
     async def _conclude(self, call: Call, entry: Entry | None, ending: str, error: Exception) -> None:

@@ -5,6 +5,8 @@ models for what it was refused for.
 """
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -12,9 +14,9 @@ from aqueduct.domain.event import Emit
 from aqueduct.domain.model import Model, Provider
 from aqueduct.domain.price import Price
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
-from aqueduct.errors import InvalidRequest, UpstreamError, UpstreamTimeout
+from aqueduct.errors import AllTargetsFailed, InvalidRequest, TargetDown, UpstreamError, UpstreamTimeout
 from aqueduct.gateway.account import Entry
-from aqueduct.gateway.attachments.preparing import Attachments, Opens
+from aqueduct.gateway.attachments.preparing import Attachments, Opens, PreparingOpener
 from aqueduct.gateway.exchange import Exchange
 from aqueduct.gateway.mirror import Mirrors
 from aqueduct.gateway.routing.context_window import may_be_over
@@ -68,11 +70,11 @@ class Router:
         self._steering = Steering(self._traffic.rng)
         self._attachments, self._mirrors = extras or Extras()
 
-    async def open(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Exchange:
+    def open(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Awaitable[Exchange]:
         """Return the first answer that any target gives; raise `AllTargetsFailed`, or the refusal of the request."""
         if model.routing.is_steered:
             model, request = self.steer(model, request, entry, snapshot)
-        return await self.ask(model, request, entry, snapshot)
+        return self.ask(model, request, entry, snapshot)
 
     def steer(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> tuple[Model, Request]:
         """Return the model that rules and splits send a request to, and the request under its name."""
@@ -85,7 +87,7 @@ class Router:
             await self._checked.check_schemas(request)
             opener = self._checked
         if self._attachments is not None and request.has_attachments:
-            opener = self._attachments.opener(opener, request)
+            opener = self._attachments.opener(opener, request, entry)
         traffic = entry.traffic = self._traffic
         traffic.budget(model).requests += 1
         first = model.targets[0]
@@ -123,6 +125,7 @@ class Router:
             if delay_seconds is None:
                 exchange = await self._ask(opener, step, walk, entry)
             else:
+                await self._make_ready(opener, step, walk)
                 exchange = await race(step, delay_seconds, walk, entry, partial(self._open, opener, walk, entry))
             if exchange is not None:
                 if exchange.target.model == WILDCARD:
@@ -131,7 +134,11 @@ class Router:
             if entry.call.is_committed:
                 raise walk.failure(now())
         self._tell(walk)
-        raise walk.failure(now())
+        failure = walk.failure(now())
+        if isinstance(failure, AllTargetsFailed) and not failure.causes:
+            none = TargetDown("no target of the model may be asked now")
+            self._traffic.tell_failure(entry.call.id, walk.model.name, walk.model.targets[0], none)
+        raise failure
 
     async def _ask(self, opener: Opens, ask: Ask, walk: Walk, entry: Entry) -> Exchange | None:
         """Ask one target; None where that failed, and the walk knows it."""
@@ -141,6 +148,15 @@ class Router:
             walk.note(ask.target, error)
             return None
 
+    async def _make_ready(self, opener: Opens, ask: Ask, walk: Walk) -> None:
+        """Have images and files ready before a hedge's clock runs: it measures the target, which has nothing yet."""
+        if not isinstance(opener, PreparingOpener):
+            return
+        # Whatever is in the way, the deadline too, is met again by the attempt itself.
+        with contextlib.suppress(TimeoutError, InvalidRequest):
+            async with asyncio.timeout(None if walk.deadline_at is None else walk.deadline_at - self._traffic.now()):
+                await opener.make_ready(ask.request, ask.target)
+
     async def _open(self, opener: Opens, walk: Walk, entry: Entry, ask: Ask) -> Exchange:
         """Open one target, within what is left of the deadline of all attempts."""
         if walk.deadline_at is None:
@@ -149,10 +165,12 @@ class Router:
             async with asyncio.timeout(walk.deadline_at - self._traffic.now()):
                 return await opener.open(ask.request, ask.target, entry)
         except TimeoutError:
-            raise UpstreamTimeout("the deadline of all attempts has passed") from None
+            error = UpstreamTimeout("the deadline of all attempts has passed")
+            self._traffic.tell_failure(entry.call.id, ask.request.model, ask.target, error)
+            raise error from None
 
     def _tell(self, walk: Walk) -> None:
-        """Tell of targets that did not answer however often they were asked, where no breaker is there to tell it."""
+        """Tell of targets that failed a request which none answered, where no breaker is there to tell it."""
         for target, error in walk.unanswered.items():
             if not target.provider.breaker.is_enabled:
                 self._emit(down_event(target, error.code))

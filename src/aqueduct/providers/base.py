@@ -56,6 +56,8 @@ class StreamReader(Protocol):
     units: Units | None
     response_model: str | None
     is_done: bool
+    is_end_said: bool
+    """Whether its end was said as its protocol says it; where a protocol does not, every whole stream's is."""
     pending: list[Event]
 
     @property
@@ -83,7 +85,8 @@ class Operation(Protocol):
     fetches_urls: bool
     """Whether the target fetches an image or a file by its address itself; otherwise the gateway puts it in place."""
     file_types: frozenset[str]
-    """The media types of file parts that the target reads itself; of others the gateway puts the text in place."""
+    """The media types of file parts that can be sent to a target that reads files; of others the gateway puts the text
+    in place."""
 
     def build_request(self, request: Request, target: Target) -> UpstreamRequest:
         """Translate the client's request, or raise `RequestError` naming what this target cannot carry."""

@@ -16,7 +16,8 @@ from aqueduct.errors import ConfigurationError
 from aqueduct.providers.chat_target import carried_chat, upstream_model
 from aqueduct.providers.choices import one_call_a_choice
 from aqueduct.providers.field_policy import FieldPolicy, given_fields
-from aqueduct.providers.openai import CONTENT_HEADERS, OpenAIOperation, refuse_governed, with_usage
+from aqueduct.providers.openai import OpenAIOperation, refuse_governed, with_usage
+from aqueduct.providers.posting import CONTENT_HEADERS
 from aqueduct.wire.request import Request
 
 PROVIDER_OPTION = "provider"

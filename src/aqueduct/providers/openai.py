@@ -13,18 +13,18 @@ import msgspec
 
 from aqueduct.domain.http import Headers, UpstreamRequest
 from aqueduct.domain.model import Provider, StructuredOutput, Target
-from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError, UpstreamInvalidResponse
+from aqueduct.errors import InvalidRequest, UpstreamError, UpstreamInvalidResponse
 from aqueduct.providers import openai_errors
 from aqueduct.providers.authentication import bearer_headers
 from aqueduct.providers.base import EVENT_STREAM, Answer, StreamReader
 from aqueduct.providers.openai_stream import OpenAIStreamReader
 from aqueduct.providers.openai_usage import read_units
+from aqueduct.providers.posting import CONTENT_HEADERS, origin_of
 from aqueduct.wire.request import Request
 
 _PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 _USAGE_WANTED = msgspec.Raw(b'{"include_usage":true}')
 
-CONTENT_HEADERS: Headers = ((b"content-type", b"application/json"), (b"accept-encoding", b"identity"))
 
 GOVERNED_FIELDS: Mapping[str, frozenset[bytes]] = {
     "models": frozenset(),
@@ -95,8 +95,7 @@ class OpenAIOperation:
     def build_request(self, request: Request, target: Target) -> UpstreamRequest:
         """Encode the client's fields anew, with the target's own model name, asking for usage in a stream."""
         provider = target.provider
-        if provider.origin is None:
-            raise ConfigurationError(f"provider {provider.name!r} has no base_url")
+        origin = origin_of(provider)
         refuse_governed(request.fields, provider)
         fields: dict[str, Any] = request.fields
         if target.model != "*":
@@ -105,7 +104,7 @@ class OpenAIOperation:
             fields = {**fields, "stream_options": with_usage(fields.get("stream_options"))}
         return UpstreamRequest(
             method="POST",
-            origin=provider.origin,
+            origin=origin,
             path=provider.base_path + self._path,
             headers=_headers(provider),
             body=msgspec.json.encode(fields),

@@ -95,7 +95,7 @@ class OpenAIStreamReader:
     def __init__(self, *, wants_usage: bool) -> None:
         self.units: Units | None = None
         self.response_model: str | None = None
-        self.is_done = False
+        self.is_done = self.is_end_said = False
         self.pending: list[Event] = []
         self._wants_usage = wants_usage
         self._has_content = False
@@ -143,7 +143,7 @@ class OpenAIStreamReader:
         if self.is_done or not payload:
             return
         if payload == DONE_PAYLOAD:
-            self.is_done = True
+            self.is_done = self.is_end_said = True
             return
         if type(payload) is NamedEvent:
             if payload.name == b"error":

@@ -36,9 +36,10 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     the names of the secrets that its `signer` takes, if it has one.
     `headers` say who asks, in every request. `models_path` is what is asked for to see whether the provider is well; a
     kind that does not list its models there says so, and any answer will do. `reads_images` is false where no model of
-    the kind sees. `serves_files`: its models are files here. A kind with `open_options` takes whatever options and
-    credentials there are, but those reserved; `extra` is what has to be installed for it, by the name of the module and
-    of our extra.
+    the kind sees, `reads_files` where files become text unless the config says otherwise; `files_host` is the only
+    place where they do not, None: wherever it is. `serves_files`: its models are files here. A kind with `open_options`
+    takes whatever options and credentials there are, but those reserved; `extra` is what has to be installed for it, by
+    the name of the module and of our extra.
     """
 
     adapter: Adapter
@@ -57,6 +58,13 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     lists_models: bool = True
     structured_output: StructuredOutput = StructuredOutput.NATIVE
     reads_images: bool = True
+    reads_files: bool = True
+    files_host: str | None = None
+
+    @property
+    def file_types(self) -> frozenset[str]:
+        """The media types of files that can be sent to its targets, if they read them."""
+        return self.adapter["chat"].file_types
 
 
 _BOTH = ("chat", "completions")
@@ -69,8 +77,13 @@ def _compatible(kind: str, *operations: str) -> Adapter:
     return {operation: CompatibleOperation(operation, QUIRKS[kind]) for operation in operations}
 
 
-KINDS: dict[str, Kind] = {
-    "openai": Kind(adapter=_OPENAI, default_base_url="https://api.openai.com/v1"),
+_KINDS: dict[str, Kind] = {
+    "openai": Kind(
+        adapter=_OPENAI,
+        default_base_url="https://api.openai.com/v1",
+        # Whatever else speaks its format is mostly a model server, and those read text and images.
+        files_host="api.openai.com",
+    ),
     "anthropic": Kind(
         adapter=_ANTHROPIC,
         default_base_url="https://api.anthropic.com/v1",
@@ -171,4 +184,8 @@ KINDS: dict[str, Kind] = {
         default_base_url="https://generativelanguage.googleapis.com/v1beta/openai",
     ),
 }
-"""By the name that `kind` has in the config."""
+KINDS: dict[str, Kind] = {
+    name: msgspec.structs.replace(kind, reads_files=QUIRKS[name].reads_files) if name in QUIRKS else kind
+    for name, kind in _KINDS.items()
+}
+"""By the name that `kind` has in the config; which services read files is among their quirks."""

@@ -55,13 +55,15 @@ class TranslatedReader(ABC):
     """Reads one stream of another protocol; a subclass says in `_read` what a frame means.
 
     It tells the model's name by `_begin` before anything else, the finish reason by `_finish`, usage in `units`, and
-    calls `_end` at the protocol's own last frame; a protocol without one overrides `_is_whole`.
+    calls `_end` at the protocol's own last frame; a protocol without one overrides `_is_whole` and `_has_last_frame`.
     """
+
+    _has_last_frame = True
 
     def __init__(self, request: Request, splitter: Splitter) -> None:
         self.units: Units | None = None
         self.response_model: str | None = None
-        self.is_done = False
+        self.is_done = self.is_end_said = False
         self.pending: list[Event] = []
         self._request = request
         self._splitter = splitter
@@ -100,6 +102,7 @@ class TranslatedReader(ABC):
             if not self._is_whole():
                 raise UpstreamUnreachable("the stream ended early")
             self._end()
+            self.is_end_said = not self._has_last_frame
         return events
 
     def contents(self) -> dict[int, str]:
@@ -186,7 +189,7 @@ class TranslatedReader(ABC):
         """The stream is whole."""
         if self.finish_reason is None:
             raise UpstreamInvalidResponse("the stream ended without a finish reason")
-        self.is_done = True
+        self.is_done = self.is_end_said = True
         if self._request.wants_usage and self.units is not None:
             self._emit(self._chunks.usage(self.units))
 

@@ -107,8 +107,10 @@ class ParsedRequest(Generic[P]):
             if value is None:
                 fields.pop(name, None)
             else:
-                text = msgspec.json.encode(value)
-                fields[name] = Raw(text)
+                head = b'{"%b":' % name.encode()
+                text = b"%b%b}" % (head, value if isinstance(value, Raw) else msgspec.json.encode(value))
+                # A part of what is decoded, which the typed value may hold parts of too: images are large.
+                fields[name] = Raw(memoryview(text)[len(head) : -1])
                 typed = self.validator.decode_member(name, text) if name in parameters.__struct_fields__ else None
             if name in parameters.__struct_fields__:
                 setattr(parameters, name, typed)

@@ -133,12 +133,12 @@ class Validator(Generic[T]):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             refuse_json(error, body)
 
-    def decode_member(self, name: str, text: bytes) -> Any:
-        """Return the typed value of one member, given as JSON; raise `InvalidRequest`."""
+    def decode_member(self, name: str, document: bytes) -> Any:
+        """Return the typed value of one member, the only one of a JSON object; raise `InvalidRequest`."""
         validator = self._members.get(name)
         if validator is None:
             validator = self._members[name] = self._narrowed_to(name)
-        return getattr(validator.decode(b'{"%b":%b}' % (name.encode(), text)), name)
+        return getattr(validator.decode(document), name)
 
     def _narrowed_to(self, name: str) -> "Validator[Any]":
         member = next(field for field in msgspec.structs.fields(self._type) if field.name == name)

@@ -82,8 +82,15 @@ async def line_up(counters: MemoryCounters, *claims: Claim) -> "asyncio.Task[Res
     return task
 
 
-async def test_in_memory_places_go_first_come_first_served_and_nobody_overtakes() -> None:
-    counters = MemoryCounters()
+def assert_nothing_stays(counters: MemoryCounters, clock: Clock) -> None:
+    """Of places that nobody has or waits for."""
+    clock.advance(1.0)
+    counters.reserve_now([])
+    assert len(counters) == 0
+
+
+async def test_in_memory_places_go_first_come_first_served_and_nobody_overtakes(clock: Clock) -> None:
+    counters = MemoryCounters(clock)
     holder = await granted(counters, Place("place", 1))
     line = [await line_up(counters, Place("place", 1)) for _ in range(5)]
     for waiting in line:
@@ -95,22 +102,22 @@ async def test_in_memory_places_go_first_come_first_served_and_nobody_overtakes(
         assert sum(each.done() for each in line) == line.index(waiting) + 1
         holder = await waiting
     counters.release(holder)
-    assert len(counters) == 0
+    assert_nothing_stays(counters, clock)
 
 
-async def test_in_memory_one_release_wakes_as_many_as_there_are_places() -> None:
-    counters = MemoryCounters()
+async def test_in_memory_one_release_wakes_as_many_as_there_are_places(clock: Clock) -> None:
+    counters = MemoryCounters(clock)
     holders = [await granted(counters, Place("place", 3)) for _ in range(3)]
     line = [await line_up(counters, Place("place", 3)) for _ in range(3)]
     for holder in holders:
         counters.release(holder)
     for waiting in line:
         counters.release(await waiting)
-    assert len(counters) == 0
+    assert_nothing_stays(counters, clock)
 
 
-async def test_in_memory_who_needs_two_places_keeps_his_turn_in_both_lines() -> None:
-    counters = MemoryCounters()
+async def test_in_memory_who_needs_two_places_keeps_his_turn_in_both_lines(clock: Clock) -> None:
+    counters = MemoryCounters(clock)
     user, team = await granted(counters, Place("user", 1)), await granted(counters, Place("team", 1))
     both = await line_up(counters, Place("user", 1), Place("team", 1))
     younger = await line_up(counters, Place("team", 1))
@@ -123,7 +130,7 @@ async def test_in_memory_who_needs_two_places_keeps_his_turn_in_both_lines() -> 
     assert not younger.done()
     counters.release(await both)
     counters.release(await younger)
-    assert len(counters) == 0
+    assert_nothing_stays(counters, clock)
 
 
 async def test_in_memory_who_fails_another_limit_when_his_turn_comes_is_refused(clock: Clock) -> None:
@@ -142,8 +149,8 @@ async def test_in_memory_who_fails_another_limit_when_his_turn_comes_is_refused(
     counters.release(await next_one)
 
 
-async def test_in_memory_who_leaves_the_line_stands_in_nobodys_way() -> None:
-    counters = MemoryCounters()
+async def test_in_memory_who_leaves_the_line_stands_in_nobodys_way(clock: Clock) -> None:
+    counters = MemoryCounters(clock)
     for_one = await granted(counters, Place("place", 1))
     first = await line_up(counters, Place("place", 1))
     second = await line_up(counters, Place("place", 2))
@@ -151,4 +158,4 @@ async def test_in_memory_who_leaves_the_line_stands_in_nobodys_way() -> None:
     first.cancel()
     counters.release(await second)
     counters.release(for_one)
-    assert len(counters) == 0
+    assert_nothing_stays(counters, clock)

@@ -1,5 +1,7 @@
 """What one gateway finds out of a target, all know; one at a time tries; and without the server each goes on alone."""
 
+import asyncio
+
 import pytest
 from tests.contract.counters.valkey_process import ValkeyProcess
 from tests.contract.sharing.conftest import Gateway, target
@@ -192,3 +194,20 @@ async def test_a_server_that_does_not_answer_holds_nothing_up(server: ValkeyProc
     server.resume()
     await exchange(a)
     await close(a)
+
+
+async def test_news_of_a_target_that_fails_here_while_they_are_heard_are_not_lost(
+    shared_server: ValkeyProcess, prefix: str
+) -> None:
+    a, b = (Gateway(shared_server.url, prefix) for _ in range(2))
+    a.fail(UpstreamUnauthorized("no", status=401))
+    await exchange(b, a)
+    hearing = asyncio.create_task(b.exchange())
+    await asyncio.sleep(0)  # what it says is on its way
+    b.fail(UpstreamRateLimited("no", retry_after_seconds=2.0))
+    assert await hearing
+    await exchange(b, a)
+    for each in (a, b):
+        assert each.state.breaker.reason is Symptom.REFUSAL
+        assert each.state.breaker.open_until - each.at == pytest.approx(60.0, abs=0.5)
+    await close(a, b)

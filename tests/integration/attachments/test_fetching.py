@@ -27,6 +27,10 @@ async def transport() -> AsyncIterator[Transport]:
     await transport.close()
 
 
+async def free(size: int) -> None:
+    """There is room for everything."""
+
+
 def fetcher(transport: Transport) -> UrlFetcher:
     guard = AddressGuard((ip_network("127.0.0.1/32"),), TransportOptions())
     return UrlFetcher(transport, guard, Timeouts(first_byte_seconds=0.3, idle_seconds=0.3, total_seconds=0.5))
@@ -35,7 +39,7 @@ def fetcher(transport: Transport) -> UrlFetcher:
 async def test_what_is_fetched_comes_with_its_name_and_type(web: ScriptedUpstream, transport: Transport) -> None:
     web.reset()
     web.script(reply(PNG, headers=[("content-type", "Image/PNG; charset=x")]))
-    fetched = await fetcher(transport).fetch(f"http://127.0.0.1:{web.port}/a/caf%C3%A9.png?x=/y#z", 1000)
+    fetched = await fetcher(transport).fetch(f"http://127.0.0.1:{web.port}/a/caf%C3%A9.png?x=/y#z", 1000, free)
     assert fetched == Fetched(PNG, "image/png", "café.png")
     assert web.received[0].path == "/a/caf%C3%A9.png?x=/y"
 
@@ -43,7 +47,7 @@ async def test_what_is_fetched_comes_with_its_name_and_type(web: ScriptedUpstrea
 async def test_without_a_guard_nothing_is_fetched(web: ScriptedUpstream, transport: Transport) -> None:
     web.reset()
     with pytest.raises(NotAllowed):
-        await UrlFetcher(transport, None).fetch(f"http://127.0.0.1:{web.port}/", 1000)
+        await UrlFetcher(transport, None).fetch(f"http://127.0.0.1:{web.port}/", 1000, free)
     assert web.received == []
 
 
@@ -67,4 +71,4 @@ async def test_what_is_too_much_too_slow_or_no_answer_is_not_taken(
     web.reset()
     web.script(script)
     with pytest.raises(error):
-        await fetcher(transport).fetch(f"http://127.0.0.1:{web.port}/a", 1000)
+        await fetcher(transport).fetch(f"http://127.0.0.1:{web.port}/a", 1000, free)

@@ -1,18 +1,17 @@
-"""The installed command, run as a user runs it."""
+"""The command, run as a user runs it."""
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.aqueduct_process import run_aqueduct
 from tests.migrated import lay_out, make_tables
 
 from aqueduct.settings import Settings
 
-COMMAND = Path(sys.executable).with_name("aqueduct")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -32,16 +31,7 @@ class CommandLine:
 
     def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return subprocess.run(
-            [COMMAND, *arguments],
-            input=text,
-            env=self.environment,
-            cwd=self.data_dir.parent,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run_aqueduct(*arguments, environment=self.environment, folder=self.data_dir.parent, text=text)
 
     def output(self, *arguments: str) -> str:
         """Return what a command that must succeed prints."""

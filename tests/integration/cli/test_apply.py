@@ -44,14 +44,14 @@ def test_the_file_that_the_gateway_was_started_with_is_meant(command_line: Comma
     assert (done.returncode, done.stdout) == (0, "create organisation research\ncreate user research/ada\n")
     assert str(path) in done.stderr
     make_tables(Settings(data_dir=command_line.data_dir))
-    assert "--file" in command_line.error("apply")
+    assert "--config" in command_line.error("apply")
 
 
 def test_a_mistake_in_a_file_is_one_line_with_its_place(command_line: CommandLine) -> None:
     path = command_line.data_dir.parent / "aqueduct.yaml"
     path.write_text(TEXT.replace("name: ada", "nam: ada"))
     assert f"{path}:5: 'nam' is not known here" in command_line.error("apply", "--file", str(path))
-    assert "--file" in command_line.error("apply")
+    assert "--config" in command_line.error("apply")
 
 
 def test_the_gateways_own_reading_passes_what_is_declared_over(command_line: CommandLine) -> None:

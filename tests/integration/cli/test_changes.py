@@ -39,7 +39,7 @@ def test_a_limit_a_budget_and_a_rule_are_changed(command_line: CommandLine) -> N
     budget = command_line.output("budget", "create", *whom, "5/month", "--alerts", "50").strip()
     command_line.output("budget", "change", budget, "7.5", "--soft", "--clear", "alerts")
     changed = shown(command_line, "budget", "show", budget)
-    assert (changed["amount_nano"], changed["is_hard"], changed["alert_thresholds"]) == (7_500_000_000, False, [])
+    assert (changed["amount"], changed["is_hard"], changed["alert_thresholds"]) == ("7.5", False, [])
     rule = command_line.output("model-rule", "create", *whom, "--allow", "a").strip()
     command_line.output("model-rule", "change", rule, "--clear", "allow", "--deny", "b", "--alone")
     changed = shown(command_line, "model-rule", "show", rule)

@@ -82,7 +82,7 @@ def test_a_token_is_made_with_all_that_may_be_said_of_it(staffed: CommandLine) -
         "concurrent_requests": 2,
     }
     (budget,) = listed(staffed, "budget", "list")
-    assert (budget["subject_id"], budget["amount_nano"], budget["period"]) == (api_token["id"], 5 * 10**9, "month")
+    assert (budget["subject_id"], budget["amount"], budget["period"]) == (api_token["id"], "5", "month")
     assert value.strip() not in staffed.output("audit", "export")
 
 

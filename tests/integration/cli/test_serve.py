@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.integration.cli.conftest import COMMAND, CommandLine
+from tests.aqueduct_process import COMMAND
+from tests.integration.cli.conftest import CommandLine
 
 CONFIG = """
 providers:

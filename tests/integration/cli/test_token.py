@@ -22,7 +22,7 @@ def test_a_list_for_programs_is_json(command_line: CommandLine) -> None:
     command_line.output("token", "create", "--name", "ci", "--expires", "2099-12-31")
     (api_token,) = json.loads(command_line.output("token", "list", "--json"))
     assert api_token["name"] == "ci"
-    assert api_token["expires_at"] == 4_102_444_800.0
+    assert api_token["expires_at"] == "2100-01-01T00:00:00Z"
     assert api_token["allowed_models"] is None
 
 

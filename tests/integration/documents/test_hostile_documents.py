@@ -40,7 +40,7 @@ def file(data: bytes, name: str = "") -> File:
 
 
 async def read(reader: DocumentReader, data: bytes) -> str:
-    text = await reader.read(file(data), frozenset(), "messages[0].content[0].file")
+    text = await reader.read(file(data), frozenset(), "messages[0].content[0].file", "caller")
     assert isinstance(text, str)
     return text
 
@@ -124,6 +124,7 @@ HOSTILE: list[tuple[str, Callable[[], bytes]]] = [
     ("a pdf whose pages hold themselves", looping_pdf),
     ("a pdf nested too deep", nested_pdf),
     ("html nested too deep", lambda: b"<html>" + b"<div>" * 200_000 + b"x"),
+    ("html of beginnings without ends", lambda: b"<html><a " + b"<!-- " * 2_000_000),
     ("xml nested too deep", lambda: repacked(docx("x"), {"word/document.xml": b"<a>" * 500_000})),
 ]  # fmt: skip
 
@@ -157,6 +158,12 @@ async def test_a_document_that_takes_too_long_is_given_up_with_its_worker() -> N
         assert time.perf_counter() - started < 3.0
         assert await read(reader, b"the next one") == "the next one"
         assert before not in reader.worker_pids
+        started = time.perf_counter()
+        pids = reader.worker_pids
+        with pytest.raises(InvalidRequest, match="limits of time and memory"):
+            await read(reader, endless)
+        assert time.perf_counter() - started < 0.5
+        assert reader.worker_pids == pids  # nobody was asked again
     finally:
         await reader.close()
 
@@ -175,7 +182,7 @@ async def test_a_document_is_read_once_however_often_it_comes() -> None:
     finally:
         await reader.close()  # whoever asks a worker from now on would not be answered
     assert await read(reader, first) == "[Page 1]\nThe first"
-    assert await reader.read(file(first), frozenset({PDF}), "x") == Native(PDF)
+    assert await reader.read(file(first), frozenset({PDF}), "x", "caller") == Native(PDF)
 
 
 async def test_a_whole_book_is_cut_where_it_says(reader: DocumentReader) -> None:

@@ -4,21 +4,15 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from tests.providers.asking import asked
+
 from aqueduct.domain.http import Origin
 from aqueduct.domain.model import Provider, StructuredOutput, Target
 from aqueduct.providers.anthropic.operation import AnthropicChat
 from aqueduct.providers.base import Answer, StreamReader
-from aqueduct.wire.chat import ChatRequest, parse_chat
 
 CHAT = AnthropicChat()
-USER = {"role": "user", "content": "Hello"}
 HAIKU = "claude-haiku-4-5-20251001"
-SCHEMA = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}},
-    "required": ["name"],
-    "additionalProperties": False,
-}
 
 
 def target(
@@ -39,13 +33,6 @@ def target(
         options={"version": "2023-06-01", **options},
     )
     return Target(provider=provider, model=model, structured_output=way)
-
-
-def asked(**members: Any) -> ChatRequest:
-    """Return a request that has been checked."""
-    return parse_chat(json.dumps({"model": "m", "messages": [USER], **members}).encode()).received(
-        "0198", 1_700_000_000
-    )
 
 
 def sent(at: Target | str = HAIKU, **members: Any) -> dict[str, Any]:

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 from tests.providers.anthropic.asking import (
     CHAT,
     HAIKU,
-    USER,
-    asked,
     framed,
     message,
     plain,
@@ -21,6 +19,7 @@ from tests.providers.anthropic.asking import (
     streamed_message,
     turns,
 )
+from tests.providers.asking import USER, asked
 from tests.recordings import cuts
 
 from aqueduct.errors import (

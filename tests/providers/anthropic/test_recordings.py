@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.providers.anthropic.asking import CHAT, plain, read_stream, sent, streamed_message
+from tests.providers.hearing import told
 from tests.recordings import Recorded, cuts, exchanges
 
 from aqueduct.errors import UpstreamError, UpstreamRejected, UpstreamUnauthorized
@@ -49,27 +50,12 @@ def told_by(message: anthropic.types.Message) -> dict[str, Any]:
     }
 
 
-def told(message: dict[str, Any], finish_reason: str, usage: dict[str, Any], model: str) -> dict[str, Any]:
-    """Return what matters of an answer of ours."""
-    calls = [
-        (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
-        for call in message.get("tool_calls") or ()
-    ]
-    return {
-        "text": message.get("content") or "",
-        "calls": calls,
-        "finish_reason": finish_reason,
-        "usage": (usage["prompt_tokens"], usage["completion_tokens"]),
-        "model": model,
-    }
-
-
 @pytest.mark.parametrize("exchange", PLAIN)
 def test_a_recorded_message_reads_the_same(exchange: Recorded) -> None:
     answer = plain(exchange.body)
     document = json.loads(answer.body)
     (choice,) = document["choices"]
-    found = told(choice["message"], choice["finish_reason"], document["usage"], document["model"])
+    found = told(choice["message"], choice["finish_reason"], document["usage"]) | {"model": document["model"]}
     assert found == told_by(own_reading(exchange))
 
 
@@ -80,7 +66,7 @@ def test_a_recorded_stream_reads_the_same_wherever_it_is_cut(exchange: Recorded,
     reader, chunks = read_stream(pieces, stream_options={"include_usage": True})
     *body, last = chunks
     reasons = [choice["finish_reason"] for chunk in body for choice in chunk["choices"] if choice["finish_reason"]]
-    found = told(streamed_message(body), reasons[0], last["usage"], last["model"])
+    found = told(streamed_message(body), reasons[0], last["usage"]) | {"model": last["model"]}
     assert found == told_by(own_reading(exchange))
     assert (reader.is_done, reader.finish_reason, len(reasons)) == (True, reasons[0], 1)
 

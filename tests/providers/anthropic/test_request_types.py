@@ -11,7 +11,8 @@ from anthropic.types.message_create_params import MessageCreateParams
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from tests.providers.anthropic.asking import CHAT, HAIKU, USER, message, plain_message, target
+from tests.providers.anthropic.asking import CHAT, HAIKU, message, plain_message, target
+from tests.providers.asking import USER
 from tests.unit.wire.request_strategies import chats, record
 
 from aqueduct.domain.model import StructuredOutput

@@ -4,7 +4,8 @@ import base64
 from typing import Any
 
 import pytest
-from tests.providers.anthropic.asking import CHAT, HAIKU, USER, asked, dropped, sent, target, turns
+from tests.providers.anthropic.asking import CHAT, HAIKU, dropped, sent, target, turns
+from tests.providers.asking import USER, asked
 
 from aqueduct.errors import InvalidRequest
 from aqueduct.providers.registry import KINDS

@@ -7,7 +7,8 @@ import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.providers.anthropic.asking import CHAT, HAIKU, SCHEMA, asked, sent, target
+from tests.providers.anthropic.asking import CHAT, HAIKU, sent, target
+from tests.providers.asking import SCHEMA, asked
 
 from aqueduct.domain.model import StructuredOutput
 from aqueduct.errors import InvalidRequest

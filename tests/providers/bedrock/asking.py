@@ -6,23 +6,17 @@ from collections.abc import Iterable
 from typing import Any
 from zlib import crc32
 
+from tests.providers.asking import asked
+
 from aqueduct.domain.http import Origin
 from aqueduct.domain.model import Provider, StructuredOutput, Target
 from aqueduct.providers.base import Answer, StreamReader
 from aqueduct.providers.bedrock.operation import BedrockChat
-from aqueduct.wire.chat import ChatRequest, parse_chat
 
 CHAT = BedrockChat()
-USER = {"role": "user", "content": "Hello"}
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 NOVA = "us.amazon.nova-2-lite-v1:0"
 GPT = "openai.gpt-oss-120b-1:0"
-SCHEMA = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}},
-    "required": ["name"],
-    "additionalProperties": False,
-}
 
 
 def target(
@@ -41,13 +35,6 @@ def target(
         options={"region": "eu-west-1", "guardrail": "none", "guardrail_version": "DRAFT", **options},
     )
     return Target(provider=provider, model=model, structured_output=way)
-
-
-def asked(**members: Any) -> ChatRequest:
-    """Return a request that has been checked."""
-    return parse_chat(json.dumps({"model": "m", "messages": [USER], **members}).encode()).received(
-        "0198", 1_700_000_000
-    )
 
 
 def sent(at: Target | str = HAIKU, **members: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.providers.anthropic.asking import streamed_message
 from tests.providers.bedrock import botocore_reading
 from tests.providers.bedrock.asking import CHAT, plain, read_stream, sent, target
+from tests.providers.hearing import told
 from tests.recordings import Recorded, cuts, exchanges
 
 from aqueduct.errors import UpstreamError, UpstreamRejected, UpstreamUnauthorized
@@ -38,20 +39,6 @@ def told_by(answer: dict[str, Any]) -> dict[str, Any]:
         "calls": [(call["toolUseId"], call["name"], call["input"]) for call in calls],
         "finish_reason": FINISH_REASONS[answer["stopReason"]],
         "usage": (usage["inputTokens"] + cached, usage["outputTokens"]),
-    }
-
-
-def told(message: dict[str, Any], finish_reason: str, usage: dict[str, Any]) -> dict[str, Any]:
-    """Return what matters of an answer of ours."""
-    calls = [
-        (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
-        for call in message.get("tool_calls") or ()
-    ]
-    return {
-        "text": message.get("content") or "",
-        "calls": calls,
-        "finish_reason": finish_reason,
-        "usage": (usage["prompt_tokens"], usage["completion_tokens"]),
     }
 
 

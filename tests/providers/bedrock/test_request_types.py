@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.providers.anthropic.test_request_types import carried, parse, said, stops
+from tests.providers.asking import USER
 from tests.providers.bedrock import botocore_reading
-from tests.providers.bedrock.asking import CHAT, GPT, HAIKU, NOVA, USER, plain_message, target, whole
+from tests.providers.bedrock.asking import CHAT, GPT, HAIKU, NOVA, plain_message, target, whole
 from tests.unit.wire.request_strategies import chats
 
 from aqueduct.domain.model import StructuredOutput

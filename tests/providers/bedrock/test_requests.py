@@ -4,19 +4,8 @@ import base64
 from typing import Any
 
 import pytest
-from tests.providers.bedrock.asking import (
-    CHAT,
-    GPT,
-    HAIKU,
-    NOVA,
-    SCHEMA,
-    USER,
-    asked,
-    dropped,
-    sent,
-    target,
-    turns,
-)
+from tests.providers.asking import SCHEMA, USER, asked
+from tests.providers.bedrock.asking import CHAT, GPT, HAIKU, NOVA, dropped, sent, target, turns
 
 from aqueduct.domain.model import StructuredOutput
 from aqueduct.errors import InvalidRequest

@@ -7,6 +7,7 @@ import json
 from typing import Any, Literal
 
 import msgspec
+from tests.providers.asking import USER
 
 from aqueduct.domain.http import Origin
 from aqueduct.domain.model import Provider, Target
@@ -16,15 +17,6 @@ from aqueduct.wire.chat import ChatRequest, parse_chat
 CHAT = CohereChat()
 COMMAND = "command-a-03-2025"
 REASONING = "command-a-reasoning-08-2025"
-USER = {"role": "user", "content": "Hello"}
-WEATHER: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "description": "The weather of a place.",
-        "parameters": {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]},
-    },
-}
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True):

@@ -8,18 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.providers.cohere.asking import (
-    CHAT,
-    COMMAND,
-    REASONING,
-    USER,
-    WEATHER,
-    chat,
-    checked,
-    dropped,
-    sent,
-    target,
-)
+from tests.providers.asking import USER, WEATHER
+from tests.providers.cohere.asking import CHAT, COMMAND, REASONING, chat, checked, dropped, sent, target
 from tests.unit.wire.request_strategies import chats
 
 from aqueduct.domain.model import StructuredOutput, Target

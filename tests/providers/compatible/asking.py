@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterable
 from typing import Any, cast
 
+from tests.providers.asking import asked
+
 from aqueduct.domain.http import Origin, UpstreamRequest
 from aqueduct.domain.model import Provider, Target
 from aqueduct.providers.base import StreamReader
 from aqueduct.providers.compatible.operation import CompatibleOperation
 from aqueduct.providers.registry import KINDS
-from aqueduct.wire.chat import ChatRequest, parse_chat
 
-USER = {"role": "user", "content": "Hello"}
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 
 
@@ -32,12 +32,6 @@ def target(kind: str, model: str = "m-1", base_path: str = "/v1", drop: Iterable
         options={**{name: value or "" for name, value in KINDS[kind].options.items()}, **options},
     )
     return Target(provider=provider, model=model)
-
-
-def asked(**members: Any) -> ChatRequest:
-    """Return a request that has been checked."""
-    body = json.dumps({"model": "m", "messages": [USER], **members}).encode()
-    return parse_chat(body).received("0198", 1_700_000_000)
 
 
 def built(kind: str, at: Target | None = None, **members: Any) -> UpstreamRequest:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.providers.compatible.asking import asked, chat, chunk, events, read_stream
+from tests.providers.asking import asked
+from tests.providers.compatible.asking import chat, chunk, events, read_stream
 from tests.recordings import cuts
 
 from aqueduct.errors import UpstreamError

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from tests.providers.compatible.asking import asked, chat, read_stream
+from tests.providers.asking import asked
+from tests.providers.compatible.asking import chat, read_stream
 from tests.recordings import Recorded, cuts, exchanges
 
 from aqueduct.errors import (

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.providers.compatible.asking import SCHEMA, USER, asked, built, chat, dropped, sent, target
+from tests.providers.asking import USER, asked
+from tests.providers.compatible.asking import SCHEMA, built, chat, dropped, sent, target
 
 from aqueduct.errors import InvalidRequest
 from aqueduct.providers.compatible.rows import QUIRKS

@@ -6,11 +6,12 @@ from typing import Any
 
 import pydantic
 from google.genai import types
+from tests.providers.asking import USER
 
 from aqueduct.domain.http import Origin
 from aqueduct.domain.model import Provider, Target
 from aqueduct.errors import UpstreamError
-from aqueduct.providers.base import Event, StreamReader
+from aqueduct.providers.base import Event
 from aqueduct.providers.gemini.adapter import GeminiOperation, VertexOperation
 from aqueduct.wire.chat import ChatRequest, parse_chat
 
@@ -30,15 +31,6 @@ VERTEX = Provider(
 )
 CHAT = GeminiOperation()
 VERTEX_CHAT = VertexOperation()
-USER = {"role": "user", "content": "Hello"}
-WEATHER: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "description": "The weather of a place.",
-        "parameters": {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]},
-    },
-}
 
 
 def target(model: str = "gemini-3.8-flash", **provider: Any) -> Target:
@@ -118,12 +110,6 @@ def heard_in(events: list[Event]) -> dict[int, Heard]:
             heard.logprobs += (choice["logprobs"] or {}).get("content", [])
             heard.finish_reason = choice["finish_reason"] or heard.finish_reason
     return choices
-
-
-def feed(reader: StreamReader, pieces: list[bytes]) -> list[Event]:
-    """Give a reader a body in pieces; raise what it raises."""
-    events = [event for piece in pieces for event in reader.feed(piece)]
-    return events + reader.finish()
 
 
 def failure(pieces: list[bytes]) -> tuple[list[Event], UpstreamError]:

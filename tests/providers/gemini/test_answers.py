@@ -8,20 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.providers.gemini.exchange import (
-    CHAT,
-    USER,
-    Heard,
-    candidate,
-    chat,
-    failure,
-    feed,
-    heard_in,
-    heard_of,
-    sent,
-    sse,
-    target,
-)
+from tests.providers.asking import USER
+from tests.providers.gemini.exchange import CHAT, Heard, candidate, chat, failure, heard_in, heard_of, sent, sse, target
+from tests.providers.hearing import feed
 
 from aqueduct.errors import (
     UpstreamError,

@@ -6,7 +6,8 @@ import pytest
 from google.genai import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.providers.gemini.exchange import CHAT, Heard, chat, feed, heard_in, heard_of, target
+from tests.providers.gemini.exchange import CHAT, Heard, chat, heard_in, heard_of, target
+from tests.providers.hearing import feed
 from tests.recordings import Recorded, cuts, exchanges
 
 from aqueduct.domain.usage import Units

@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from tests.providers.gemini.exchange import CHAT, USER, VERTEX, VERTEX_CHAT, WEATHER, chat, sent, target
+from tests.providers.asking import USER, WEATHER
+from tests.providers.gemini.exchange import CHAT, VERTEX, VERTEX_CHAT, chat, sent, target
 
 from aqueduct.domain.model import Provider, StructuredOutput, Target
 from aqueduct.errors import InvalidRequest

@@ -10,6 +10,12 @@ import pytest
 from aqueduct.providers.grammar.numbers import digits_between, number_pattern
 from aqueduct.providers.grammar.shape import Number
 
+DECIMALS = [
+    (value, [f"{float(value):.2f}"] + ([str(int(value))] if value.denominator == 1 else []))
+    for value in (Fraction(scaled, 100) for scaled in range(-600, 601))
+]
+"""Numbers, and the ways to write each of them."""
+
 
 def test_whole_numbers_of_a_range_and_no_others() -> None:
     for low, high in itertools.product(range(-25, 130, 7), repeat=2):
@@ -38,10 +44,11 @@ def test_large_ranges_by_their_edges() -> None:
 def test_decimals_are_inside_their_range(is_open: bool, step: Fraction | None) -> None:
     for low, high in itertools.combinations([Fraction(n, 8) for n in range(-40, 41, 3)], 2):
         number = Number(low, high, is_open, is_open, step=step)
-        pattern = number_pattern(number)
-        for scaled in range(-600, 601):
-            value = Fraction(scaled, 100)
-            texts = [f"{float(value):.2f}"] + ([str(int(value))] if value.denominator == 1 else [])
-            if pattern is not None and any(re.fullmatch(pattern, text) for text in texts):
+        written = number_pattern(number)
+        if written is None:
+            continue
+        pattern = re.compile(written)
+        for value, texts in DECIMALS:
+            if any(map(pattern.fullmatch, texts)):
                 assert low < value < high if is_open else low <= value <= high
                 assert step is None or (value / step).denominator == 1

@@ -8,6 +8,7 @@ import json
 from typing import Any, Literal
 
 import msgspec
+from tests.providers.asking import USER
 
 from aqueduct.domain.http import Origin
 from aqueduct.domain.model import Provider, Target
@@ -15,15 +16,6 @@ from aqueduct.providers.ollama.operation import OllamaChat
 from aqueduct.wire.chat import ChatRequest, parse_chat
 
 CHAT = OllamaChat()
-USER = {"role": "user", "content": "Hello"}
-WEATHER: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "description": "The weather of a place.",
-        "parameters": {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]},
-    },
-}
 SERVER = {"num_ctx": "server", "keep_alive": "server"}
 
 

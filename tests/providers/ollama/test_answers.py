@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.providers.asking import USER
 from tests.providers.hearing import Heard, failure, feed, heard_in, heard_of
-from tests.providers.ollama.asking import CHAT, USER, chat, checked, last, line, ndjson, target
+from tests.providers.ollama.asking import CHAT, chat, checked, last, line, ndjson, target
 from tests.recordings import Recorded, cuts, exchanges
 
 from aqueduct.errors import (

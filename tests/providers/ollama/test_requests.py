@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from tests.providers.ollama.asking import CHAT, SERVER, USER, WEATHER, chat, checked, dropped, sent, target
+from tests.providers.asking import USER, WEATHER
+from tests.providers.ollama.asking import CHAT, SERVER, chat, checked, dropped, sent, target
 from tests.unit.wire.request_strategies import chats
 
 from aqueduct.config.compile import compile_source

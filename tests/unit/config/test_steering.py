@@ -7,7 +7,7 @@ from aqueduct.config.load import parse_source
 from aqueduct.domain.model import Model
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.domain.steering import Side
-from aqueduct.domain.steering_words import courses
+from aqueduct.domain.steering_words import list_routes
 from aqueduct.errors import ConfigurationError
 from aqueduct.providers.registry import KINDS
 
@@ -69,10 +69,13 @@ def test_a_split_names_labels_first_and_models_otherwise() -> None:
         ("rules: [{when: {percentage: {value: 5, by: {header: X-Id}}}, model: vision}]", "rule 1: 5 %, by header x-id"),
         ("split: {stable: 95, canary: 5}", "95 %, by token"),
         ("mirror: {model: shadow, share: 0.125}", "a copy of 12.5 %, at most 10 at once"),
+        ("mirror: {target: canary, share: 1}", "a copy of 100 %, at most 10 at once"),
+        ("split: {stable: 95, canary: 5}\n    split_by: end_user", "95 %, by end user"),
+        ("split: {stable: 95, canary: 5}\n    split_by: user", "95 %, by end user"),  # as it was called once
     ],
 )  # fmt: skip
 def test_what_was_written_is_told_in_plain_words(lines: str, words: str) -> None:
-    assert words in [course.requests for course in courses(model_of(lines))]
+    assert words in [route.requests for route in list_routes(model_of(lines))]
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,8 @@ def test_what_was_written_is_told_in_plain_words(lines: str, words: str) -> None
         ("mirror: {model: chat, share: 0.1}", "a model cannot be its own shadow"),
         ("mirror: {model: nobody, share: 0.1}", "'nobody' is not a model of this file"),
         ("mirror: {model: shadow, share: 0}", "> 0.0"),
+        ("mirror: {share: 0.1}", "a mirror names either a model or a target"),
+        ("mirror: {target: blue, share: 0.1}", "has the label or name 'blue' (known: a/m, a/n, canary, stable)"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_line(lines: str, message: str) -> None:

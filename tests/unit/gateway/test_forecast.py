@@ -40,8 +40,7 @@ def estimate(forecast: Forecast, *models: Model, limit: str = "", asked: str = "
     """Estimate a request for the first of the models that are served."""
     body = f'{{"model":"{asked}","messages":[{{"role":"user","content":"Hi"}}]{limit}}}'.encode()
     request, snapshot = parse_chat(body), Snapshot(models=models, by_name={each.name: each for each in models})
-    found = forecast.estimate(request, models[0], len(body), AT)
-    return forecast.with_costs(found, request, models[0], snapshot)
+    return forecast.estimate(request, models[0], len(body), AT, snapshot)
 
 
 def test_the_dearest_target_that_may_answer_is_reserved_for_fallbacks_too() -> None:

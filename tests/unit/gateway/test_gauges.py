@@ -3,6 +3,7 @@
 import asyncio
 import re
 import tracemalloc
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -13,6 +14,7 @@ from aqueduct.counters.answers import Answer, Reservation
 from aqueduct.counters.claims import Claim
 from aqueduct.counters.memory import MemoryCounters
 from aqueduct.domain.limit import Dimension, Limit
+from aqueduct.domain.measure import MEASURES
 from aqueduct.domain.model import Model
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.snapshot import WILDCARD, Snapshot
@@ -24,7 +26,7 @@ from aqueduct.gateway.admit import Limiter, Spending
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.capture import Recorder
 from aqueduct.gateway.forecast import Estimate, Forecast
-from aqueduct.gateway.gauges import MEASURES, Plans
+from aqueduct.gateway.gauges import Plans
 from aqueduct.storage.sync import Tick
 from aqueduct.wire.chat import parse_chat
 
@@ -99,7 +101,7 @@ def test_names_that_clients_make_up_fall_under_the_limits_that_mean_them() -> No
     plans = Plans()
 
     def amounts(model: str) -> list[int]:
-        return plans.find(principal, model, None, is_named=False).amounts(ESTIMATE)
+        return list(plans.find(principal, model, None, is_named=False).amounts(ESTIMATE))
 
     assert [amounts(model) for model in ("gpt-1", "gpt-large-1", "other", "gpt-2", "gpt-large-2")] == [
         [1000],
@@ -128,6 +130,32 @@ class _Away(MemoryCounters):
     @override
     async def reserve(self, *_: Any, **__: Any) -> Answer:
         raise CountersUnavailable("away")
+
+
+class _Failing(MemoryCounters):
+    """Counters with a bug, which shows once."""
+
+    has_failed = False
+
+    @override
+    def settle(self, reservation: Reservation, amounts: Sequence[int]) -> None:
+        if not self.has_failed:
+            self.has_failed = True
+            raise ValueError("a bug")
+        super().settle(reservation, amounts)
+
+
+class _Written:
+    """A journal in which a turn's records are written with the turn."""
+
+    is_writable = True
+
+    def __init__(self) -> None:
+        self._tick = Tick()
+        asyncio.get_running_loop().call_soon(self._tick.set_result, None)
+
+    def record(self, record: object) -> Tick:
+        return self._tick
 
 
 class _FullDisk:
@@ -171,4 +199,23 @@ async def test_what_is_not_in_the_journal_is_not_used_and_gives_back_what_it_hel
     claims: list[Claim] = list(Plans().find(caller(*held), "one", None).claims(1e9, None))
     answer = counters.reserve_now(claims, [1, 1])
     assert isinstance(answer, Reservation)
-    assert answer.used == [1, 1]
+    assert list(answer.used) == [1, 1]
+
+
+async def test_requests_of_one_turn_are_settled_together_and_one_that_fails_keeps_no_other_back() -> None:
+    loop, errors = asyncio.get_running_loop(), list[str]()
+    loop.set_exception_handler(lambda _, context: errors.append(repr(context["exception"])))
+    counters = _Failing()
+    held = (limit(Dimension.CONCURRENT_REQUESTS),)
+    principal, limits = caller(*held), limiter(counters)
+    ledger = Ledger(cast("Journal", _Written()), cast("Recorder", None))
+    entries = [entry_of(principal) for _ in range(4)]
+    for entry in entries:
+        await limits.admit(entry, REQUEST, MODEL, Snapshot(), 100)
+    await asyncio.gather(*(ledger.settle(entry, "finished") for entry in entries))
+    await asyncio.sleep(0)
+    assert errors == ["ValueError('a bug')"]
+    answer = counters.reserve_now(list(Plans().find(caller(*held), "one", None).claims(1e9, None)), [1])
+    assert isinstance(answer, Reservation)
+    # Of the four, only the one that failed holds its place.
+    assert list(answer.used) == [2]

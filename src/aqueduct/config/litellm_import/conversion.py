@@ -26,6 +26,8 @@ class Imported(msgspec.Struct, frozen=True):
     variables: tuple[Wanted, ...]
     models: int
     targets: int
+    kinds: tuple[tuple[str, bool], ...]
+    """The kinds of its providers, and whether those have a key."""
 
 
 def convert(data: bytes, file_name: str, kinds: Kinds) -> Imported:
@@ -54,6 +56,7 @@ def convert(data: bytes, file_name: str, kinds: Kinds) -> Imported:
         variables=tuple(variables.wanted.values()),
         models=len(models),
         targets=sum(len(group.targets) for group in groups.values()),
+        kinds=tuple(sorted({(str(each.entries["kind"]), "api_key" in each.entries) for each in providers.blocks})),
     )
 
 

@@ -51,6 +51,7 @@ WORDS = {
     "default_api_key_rpm_limit": "limits of callers are rules: `aqueduct limit create`",
     "default_api_key_tpm_limit": "limits of callers are rules: `aqueduct limit create`",
     "drop_params": "name fields to leave out in the provider's `drop_fields`; what changes little is left out anyway",
+    "guardrails": "nothing checks what is said on its way, but for the filters that a provider has of its own",
     "max_budget": "budgets belong to organisations, teams, users and tokens: `aqueduct budget create`",
     "max_retries": "retries are paid from a budget, three rounds at most: see `retries`",
     "merge_reasoning_content_in_choices": "what a model thought always comes as `reasoning_content`",

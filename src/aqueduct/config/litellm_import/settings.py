@@ -19,14 +19,16 @@ _HANDLED = {
 _VALKEY = "set AQUEDUCT_VALKEY_URL, which counts limits and budgets for several gateways"
 _RETRIES = "retries are paid from a budget, three rounds at most: see a model's `retries`"
 _EVENTS = "events go to signed webhooks: `aqueduct webhook create`"
+_CACHE = "give each model that is to be cached a `cache: {ttl: 3600}`; AQUEDUCT_CACHE_VALKEY_URL says where it is kept"
+_GUARDRAILS = "nothing checks what is said on its way, but for the filters that a provider has of its own"
 _METRICS = "usage is in the database and `aqueduct usage`, metrics at /metrics"
 _WORDS: Mapping[str, str] = {
     "alerting": _EVENTS,
     "alert_types": _EVENTS,
     "alerting_threshold": _EVENTS,
     "allowed_fails_policy": "see a provider's `breaker`",
-    "cache": "what is cached is said model by model, if at all: see docs/reference/config.md",
-    "cache_params": "what is cached is said model by model, if at all: see docs/reference/config.md",
+    "cache": _CACHE,
+    "cache_params": _CACHE,
     "callbacks": _METRICS,
     "database_url": "set AQUEDUCT_DATABASE_URL; LiteLLM's tables are not read",
     "database_connection_pool_limit": "AQUEDUCT_DATABASE_URL is all there is to say",
@@ -34,6 +36,7 @@ _WORDS: Mapping[str, str] = {
     "enable_pre_call_checks": "a model's `context_window` does that",
     "failure_callback": _METRICS,
     "force_ipv4": "addresses of both kinds are tried at once",
+    "guardrails": _GUARDRAILS,
     "json_logs": "set AQUEDUCT_LOG_FORMAT",
     "master_key": "the first `aqueduct serve` makes an administrator's token; others: `aqueduct token create`",
     "max_budget": "`aqueduct budget create`",
@@ -68,4 +71,5 @@ def read_settings(root: Node, notes: list[Note]) -> None:
         notes.append(Note(node.line, f"set '{name}' in the environment of the gateway, if it is still wanted"))
     for name, node in root.members.items():
         if name not in _SECTIONS and not node.is_empty:
-            notes.append(Note(node.line, f"the section '{name}' is not carried over"))
+            advice = _WORDS.get(name)
+            notes.append(Note(node.line, f"the section '{name}' is not carried over{f': {advice}' if advice else ''}"))

@@ -5,6 +5,7 @@ setting, and connected to at just these. No credential, no cookie and nothing of
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -25,6 +26,10 @@ _HEADERS: Headers = (
     (b"accept-encoding", b"identity"),
     (b"user-agent", b"aqueduct-gateway"),
 )
+
+
+Cover = Callable[[int], Awaitable[None]]
+"""Told how many bytes of one thing are to be held in all, before they are; raises `Overloaded`."""
 
 
 class NotAllowed(Exception):
@@ -55,19 +60,19 @@ class UrlFetcher:
         self._guard = guard
         self._timeouts = timeouts
 
-    async def fetch(self, url: str, limit_bytes: int) -> Fetched:
-        """Return what is at the address; raise `NotAllowed`, `NotFetched` or `TooLarge`."""
+    async def fetch(self, url: str, limit_bytes: int, cover: Cover) -> Fetched:
+        """Return what is at the address; raise `NotAllowed`, `NotFetched`, `TooLarge`, or what `cover` raises."""
         if self._guard is None:
             raise NotAllowed("This gateway fetches nothing by its address. Send the data itself, as a `data:` URL.")
         try:
             async with asyncio.timeout(self._timeouts.total_seconds):
-                return await self._follow(self._guard, url, limit_bytes)
+                return await self._follow(self._guard, url, limit_bytes, cover)
         except (TimeoutError, UpstreamTimeout):
             raise NotFetched("The address did not answer in time.") from None
         except UpstreamError:
             raise NotFetched("The address could not be reached.") from None
 
-    async def _follow(self, guard: AddressGuard, url: str, limit_bytes: int) -> Fetched:
+    async def _follow(self, guard: AddressGuard, url: str, limit_bytes: int, cover: Cover) -> Fetched:
         for _ in range(MAX_HOPS):
             response = await self._get(guard, url)
             try:
@@ -75,7 +80,7 @@ class UrlFetcher:
                     url = _redirected(url, response)
                     continue
                 declared = _declared(response)
-                return Fetched(await _read(response, limit_bytes), declared, _name(url))
+                return Fetched(await _read(response, limit_bytes, cover), declared, _name(url))
             finally:
                 response.close()
         raise NotFetched("The address leads from one to another too often.")
@@ -95,21 +100,24 @@ class UrlFetcher:
         return await self._transport.send(UpstreamRequest("GET", origin, path, _HEADERS), self._timeouts)
 
 
-async def _read(response: UpstreamResponse, limit_bytes: int) -> bytes:
+async def _read(response: UpstreamResponse, limit_bytes: int, cover: Cover) -> bytes:
     """Return the body of an answer that is one, as it is."""
     if response.status != 200:
         raise NotFetched(f"The address answered with the status {response.status}.")
     if (response.header(b"content-encoding") or b"identity").lower() != b"identity":
         raise NotFetched("The address answered with compressed data, which was not asked for.")
     length = response.header(b"content-length") or b""
-    if length.isdigit() and int(length[:20]) > limit_bytes:
-        raise TooLarge
+    if length.isdigit():
+        if int(length[:20]) > limit_bytes:
+            raise TooLarge
+        await cover(int(length[:20]))
     pieces: list[bytes] = []
     size = 0
     while piece := await response.read():
         size += len(piece)
         if size > limit_bytes:
             raise TooLarge
+        await cover(size)
         pieces.append(piece)
     return b"".join(pieces)
 

@@ -6,7 +6,6 @@ an image that the target cannot see is refused or, by declared policy, left out.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from aqueduct.domain.model import Target
@@ -15,11 +14,15 @@ from aqueduct.gateway.account import Entry
 from aqueduct.gateway.attachments.conversion import Converter, Needs
 from aqueduct.gateway.attachments.fetching import UrlFetcher
 from aqueduct.gateway.attachments.parts import Part, Place, find_parts, replace_parts
+from aqueduct.gateway.attachments.room import Holding, Room
 from aqueduct.gateway.documents.extraction import DocumentReader
 from aqueduct.gateway.exchange import Exchange
+from aqueduct.gateway.gathering import gather
 from aqueduct.gateway.opening import Opener
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
+
+NO_FILES: frozenset[str] = frozenset()
 
 DROPPED_IMAGES = "messages.content.image_url"
 """How the images that were left out are named to the client."""
@@ -42,23 +45,31 @@ class Opens(Protocol):
 class Attachments:
     """Knows how images and files are had and read; the gateway has one."""
 
-    def __init__(self, adapters: Opener, fetcher: UrlFetcher, reader: DocumentReader) -> None:
+    def __init__(self, adapters: Opener, fetcher: UrlFetcher, reader: DocumentReader, room: Room) -> None:
         self._adapters = adapters
         self._fetcher = fetcher
         self._reader = reader
+        self._room = room
 
-    def opener(self, opener: Opens, request: Request) -> Opens:
-        """Return what opens targets for this request: `opener`, given what each target takes."""
+    def opener(self, opener: Opens, request: Request, entry: Entry) -> Opens:
+        """Return what opens targets for this request: `opener`, given what each target takes.
+
+        What that holds of the process's room is the entry's, to be let go when it is over.
+        """
         if not isinstance(request, ChatRequest):
             return opener
-        return PreparingOpener(opener, self, Converter(self._fetcher, self._reader), request)
+        if entry.holding is not None:
+            entry.holding.release()
+        holding = entry.holding = Holding(self._room)
+        converter = Converter(self._fetcher, self._reader, holding, entry.principal.id)
+        return PreparingOpener(opener, self, converter, request, holding)
 
     def needs(self, request: Request, target: Target) -> Needs:
         """Return what a target needs of images and files."""
         operation = self._adapters.operation(request, target)
         return Needs(
             fetches_urls=operation.fetches_urls,
-            file_types=operation.file_types,
+            file_types=operation.file_types if target.reads_files else NO_FILES,
             reads_images=target.reads_images,
             drops_images=DROP_IMAGES in target.provider.drop_fields,
         )
@@ -67,7 +78,7 @@ class Attachments:
 class _Prepared(NamedTuple):
     """What is different for targets of the same needs, or why nothing can be made of the request for them."""
 
-    messages: list[Any] | None = None
+    request: Request | None = None
     drops_images: bool = False
     refusal: InvalidRequest | None = None
 
@@ -75,46 +86,50 @@ class _Prepared(NamedTuple):
 class PreparingOpener:
     """Opens targets for one request; what was fetched and read for one target is there for the next."""
 
-    def __init__(self, opener: Opens, attachments: Attachments, converter: Converter, request: ChatRequest) -> None:
+    def __init__(
+        self, opener: Opens, attachments: Attachments, converter: Converter, request: ChatRequest, holding: Holding
+    ) -> None:
         self._opener = opener
         self._attachments = attachments
         self._converter = converter
         self._original = request
+        self._holding = holding
         self._parts: list[Part] = find_parts(request)
         self._prepared: dict[Needs, _Prepared] = {}
-        self._requests: dict[tuple[Needs, str], Request] = {}
         self._turn = asyncio.Lock()
         self._places = asyncio.Semaphore(_PARTS_AT_ONCE)
 
     async def open(self, request: Request, target: Target, entry: Entry) -> Exchange:
         """Return the target's answer to the request as it takes it."""
         needs = self._attachments.needs(request, target)
-        async with self._turn:  # a hedge needs much the same as the attempt beside it
-            prepared = self._prepared.get(needs)
-            if prepared is None:
-                prepared = self._prepared[needs] = await self._prepare(needs)
+        prepared = await self._prepare_once(needs)
         if prepared.refusal is not None:
             raise prepared.refusal
         began = len(entry.attempts)
-        exchange = await self._opener.open(self._changed(request, needs, prepared), target, entry)
+        exchange = await self._opener.open(_changed(request, prepared), target, entry)
         if prepared.drops_images:
             for attempt in entry.attempts[began:]:
                 if attempt.target is target:
                     attempt.dropped = (*attempt.dropped, DROPPED_IMAGES)
+        # No other target is asked now: what was fetched is let go, and only the messages stay, to be counted.
+        made = [each.request for each in self._prepared.values() if each.request is not None]
+        self._holding.shrink(sum(len(each.fields["messages"]) for each in made))
         return exchange
 
-    def _changed(self, request: Request, needs: Needs, prepared: _Prepared) -> Request:
-        if prepared.messages is None:
-            return request
-        key = needs, request.model  # all that differs between the requests of a walk
-        changed = self._requests.get(key)
-        if changed is None:
-            changed = self._requests[key] = request.with_fields(messages=prepared.messages)
-        return changed
+    async def make_ready(self, request: Request, target: Target) -> None:
+        """Have what the target needs fetched and read, so that `open` sends at once, or raises what is in its way."""
+        await self._prepare_once(self._attachments.needs(request, target))
+
+    async def _prepare_once(self, needs: Needs) -> _Prepared:
+        async with self._turn:  # a hedge needs much the same as the attempt beside it
+            prepared = self._prepared.get(needs)
+            if prepared is None:
+                prepared = self._prepared[needs] = await self._prepare(needs)
+            return prepared
 
     async def _prepare(self, needs: Needs) -> _Prepared:
         try:
-            made = await _gather([self._convert(part, needs) for part in self._parts])
+            made = await gather([self._convert(part, needs) for part in self._parts])
         except InvalidRequest as refusal:
             return _Prepared(refusal=refusal)
         replacements: dict[Place, Any] = {
@@ -123,8 +138,10 @@ class PreparingOpener:
         if not replacements:
             return _Prepared()
         has_images = any(part.is_image for part in self._parts)
+        messages = self._original.fields["messages"]
+        await self._holding.take(len(messages))
         return _Prepared(
-            messages=replace_parts(self._original.fields["messages"], replacements),
+            request=self._original.with_fields(messages=replace_parts(messages, replacements)),
             drops_images=has_images and not needs.reads_images,
         )
 
@@ -133,11 +150,9 @@ class PreparingOpener:
             return await self._converter.convert(part, needs)
 
 
-async def _gather(coroutines: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """Run all at once; the first failure cancels the others and is raised as itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+def _changed(request: Request, prepared: _Prepared) -> Request:
+    """Return the request as the target takes it; all that differs between the requests of a walk is the model."""
+    changed = prepared.request
+    if changed is None or changed.model == request.model:
+        return changed or request
+    return changed.with_fields(model=request.model)

@@ -1,6 +1,10 @@
 """Answers on their way out of the cache, and into it: exchanges like any other, as far as the relay can tell."""
 
+import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
+
+from typing_extensions import override
 
 from aqueduct.domain.capture import EVENT_BYTES_A_BYTE
 from aqueduct.domain.model import Target
@@ -41,15 +45,50 @@ class StoredExchange:
         """Nothing is left to let go of."""
 
 
+PATIENCE_SECONDS = 1.0
+"""How long the clients of one stream may be slow, all in all, before nobody waits for it any more."""
+
+
+class Followers(NamedTuple):
+    """Who waits for an answer that passes: `conclude` hears of its end, with its bytes if it was whole.
+
+    `release` is told, perhaps more than once, that to wait for it is not worth while.
+    """
+
+    conclude: Callable[[bytes | None], None]
+    release: Callable[[], None]
+
+
+class _PatientTap(Tap):
+    """Lets go of those who wait once the client has been slow for too long: they need not be as slow as he is."""
+
+    def __init__(self, sink: Sink, note: Callable[[bytes], None], release: Callable[[], None]) -> None:
+        super().__init__(sink, note)
+        self._release = release
+        self._patience_seconds = PATIENCE_SECONDS
+
+    @override
+    async def drain(self) -> None:
+        """Wait until the client has caught up, or left."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        timer = loop.call_later(self._patience_seconds, self._release)
+        try:
+            await super().drain()
+        finally:
+            timer.cancel()
+            self._patience_seconds = max(0.0, self._patience_seconds - (loop.time() - started))
+
+
 class KeptExchange:
-    """An answer that is noted while it passes; `conclude` hears of its end, with its bytes if it was whole.
+    """An answer that is noted while it passes, for those who wait for it and those who come later.
 
     A plain answer is handed over as it is. Of a stream every block is noted, up to `max_bytes` of answer.
     """
 
-    def __init__(self, exchange: Exchange, max_bytes: int, conclude: Callable[[bytes | None], None]) -> None:
+    def __init__(self, exchange: Exchange, max_bytes: int, followers: Followers) -> None:
         self.exchange = exchange
-        self._conclude = conclude
+        self._conclude, self._release = followers
         self._blocks: list[bytes] = []
         self._answer = exchange.answer if isinstance(exchange, PlainExchange) else None
         self._room = max_bytes * EVENT_BYTES_A_BYTE
@@ -83,7 +122,7 @@ class KeptExchange:
 
     async def pump(self, sink: Sink) -> bytes:
         """Write all blocks but the last to the client; return the last."""
-        block = await self.exchange.pump(Tap(sink, self._note))
+        block = await self.exchange.pump(_PatientTap(sink, self._note, self._release))
         self._note(block)
         return block
 
@@ -105,5 +144,6 @@ class KeptExchange:
         self._room -= len(block)
         if self._room < 0:
             self._blocks.clear()
+            self._release()
         else:
             self._blocks.append(block)

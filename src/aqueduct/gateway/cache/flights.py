@@ -2,7 +2,7 @@
 
 A leader whose client goes away hands over to one of those who wait. One that fails hands over once; after a second
 failure, or where the answer may not be shared, the others ask each for itself, as they would have without a cache: one
-after the other they would wait for as many time-outs as there are of them.
+after the other they would wait for as many time-outs as there are of them. So does whoever has waited for too long.
 """
 
 import asyncio
@@ -12,6 +12,9 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 MAX_FAILURES = 2
+
+MAX_WAIT_SECONDS = 60.0
+"""How long one waits for what another is told; models that reason for longer answer each for itself then."""
 
 
 class Lead(Generic[T]):
@@ -57,8 +60,9 @@ class _Flight(Generic[T]):
 class Flights(Generic[T]):
     """Who is finding which answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_wait_seconds: float = MAX_WAIT_SECONDS) -> None:
         self._flights: dict[str, _Flight[T]] = {}
+        self._max_wait_seconds = max_wait_seconds
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -75,6 +79,7 @@ class Flights(Generic[T]):
         flight = self._flights[key]
         waiter: asyncio.Future[Lead[T] | T | None] = asyncio.get_running_loop().create_future()
         flight.waiting[waiter] = None
+        timer = asyncio.get_running_loop().call_later(self._max_wait_seconds, self._give_up, flight, waiter)
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -83,6 +88,14 @@ class Flights(Generic[T]):
                 # It was handed over in the moment its new holder left too.
                 lead.hand_over()
             raise
+        finally:
+            timer.cancel()
+
+    def _give_up(self, flight: _Flight[T], waiter: "asyncio.Future[Lead[T] | T | None]") -> None:
+        """Send one who has waited for too long his own way."""
+        flight.waiting.pop(waiter, None)
+        if not waiter.done():
+            waiter.set_result(None)
 
     def end(self, flight: _Flight[T], answer: T | None) -> None:
         """Tell everybody who waits."""

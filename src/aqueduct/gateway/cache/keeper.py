@@ -64,8 +64,12 @@ class Keeper:
             answer = await asyncio.to_thread(make, passed) if len(passed.said) > _LONG_BYTES else make(passed)
             if answer is not None:
                 self.store.put(passed.key, encode(answer), passed.policy.ttl_seconds)
-        except Exception as error:  # noqa: BLE001 - an edge: whatever an upstream may have said, others are kept
+        except (ValueError, RecursionError) as error:
+            # What an upstream has streamed makes up no answer.
             logger.warning("an answer was not kept", reason=type(error).__name__)
+        except Exception as error:
+            # One of the process's edges: a bug here must not keep others from being kept.
+            logger.error("bug", exc_info=error)
         finally:
             if passed.lead is not None:
                 passed.lead.land(answer)
@@ -78,6 +82,8 @@ def make(passed: Passed) -> StoredAnswer | None:
     request has been settled by now, so that its attempts have their costs, and counts where no usage was reported.
     """
     answered = [attempt for attempt in passed.attempts if attempt.is_answered]
+    if not all(attempt.reader is None or attempt.reader.is_end_said for attempt in answered):
+        return None  # good enough for the client who has it, but nothing to be given again for hours
     body = passed.said
     if passed.is_stream:
         units = [attempt.reader.units for attempt in answered if attempt.reader is not None and attempt.reader.units]

@@ -1,5 +1,6 @@
 """The way to an answer by the cache: a kept one, one that is being made, or a new one, which is then kept."""
 
+from functools import partial
 from typing import NamedTuple
 
 from aqueduct.domain.cache import CacheOutcome, CachePolicy
@@ -10,7 +11,7 @@ from aqueduct.gateway.account import Entry
 from aqueduct.gateway.admit import Limiter
 from aqueduct.gateway.cache.answer import CacheUse, StoredAnswer, decode
 from aqueduct.gateway.cache.directives import read_directives
-from aqueduct.gateway.cache.exchanges import REPLAYS, KeptExchange, StoredExchange
+from aqueduct.gateway.cache.exchanges import REPLAYS, Followers, KeptExchange, StoredExchange
 from aqueduct.gateway.cache.flights import Flights, Lead
 from aqueduct.gateway.cache.keeper import Keeper, Passed
 from aqueduct.gateway.cache.key import cache_key, size_of
@@ -24,7 +25,7 @@ OWN_REFUSALS = (RateLimitExceeded, InsufficientQuota, CountersUnavailable)
 """Why a request goes no further that says nothing of others: each has its own limits."""
 
 
-class Course(NamedTuple):
+class Steered(NamedTuple):
     """Where a request goes if no answer is kept: the model that rules send it to, and the request for that one."""
 
     model: Model
@@ -50,12 +51,12 @@ class CachedRouter:
         if policy is None:
             raise ValueError("the model has no cache")
         wish = read_directives(entry.call.headers, policy)
-        course = self._course(model, request, entry, snapshot)
+        steered = self._steered(model, request, entry, snapshot)
         is_out = wish.is_bypass or request.operation not in REPLAYS
-        key = None if is_out else cache_key(request, model, entry.principal, course.model)
+        key = None if is_out else cache_key(request, model, entry.principal, steered.model)
         if key is None:
             note(entry, CacheOutcome.BYPASS)
-            return await self._ask(model, request, course, entry, snapshot)
+            return await self._ask(model, request, steered, entry, snapshot)
         lead: Lead[StoredAnswer] | None = None
         answer: StoredAnswer | None = None
         if wish.shares(policy):
@@ -69,20 +70,20 @@ class CachedRouter:
             return StoredExchange(answer, request)
         note(entry, CacheOutcome.MISS if wish.reads else CacheOutcome.REFRESH)
         try:
-            exchange = await self._ask(model, request, course, entry, snapshot)
+            exchange = await self._ask(model, request, steered, entry, snapshot)
         except BaseException as error:
             give_up(lead, entry, error)
             raise
-        if wish.stores and speaks_for(course.model, exchange.target):
+        if wish.stores and speaks_for(steered.model, exchange.target):
             return self._keeping(exchange, entry, policy, key, lead)
         # A fallback does not speak for the model.
         land(lead)
         return exchange
 
-    def _course(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Course:
+    def _steered(self, model: Model, request: Request, entry: Entry, snapshot: Snapshot) -> Steered:
         if not model.routing.is_steered:
-            return Course(model, request)
-        return Course(*self._router.steer(model, request, entry, snapshot))
+            return Steered(model, request)
+        return Steered(*self._router.steer(model, request, entry, snapshot))
 
     async def _join(self, key: str, policy: CachePolicy) -> tuple[Lead[StoredAnswer] | None, StoredAnswer | None]:
         """Return the lead, an answer, or neither where each is to ask for himself.
@@ -133,13 +134,15 @@ class CachedRouter:
             else:
                 give_up(lead, entry)
 
-        return KeptExchange(exchange, policy.max_bytes, conclude)
+        return KeptExchange(exchange, policy.max_bytes, Followers(conclude, partial(land, lead)))
 
-    async def _ask(self, model: Model, request: Request, course: Course, entry: Entry, snapshot: Snapshot) -> Exchange:
+    async def _ask(
+        self, model: Model, request: Request, steered: Steered, entry: Entry, snapshot: Snapshot
+    ) -> Exchange:
         """Admit under the name that was asked for, and ask the targets, as without a cache."""
         if entry.principal.limits or entry.principal.budgets:
             await self._limiter.admit(entry, request, model, snapshot, size_of(request))
-        return await self._router.ask(course.model, course.request, entry, snapshot)
+        return await self._router.ask(steered.model, steered.request, entry, snapshot)
 
 
 def note(entry: Entry, outcome: CacheOutcome, answer: StoredAnswer | None = None) -> None:

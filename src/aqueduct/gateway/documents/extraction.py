@@ -5,22 +5,36 @@ A conversation sends the same file with every turn, and a request that is retrie
 
 import asyncio
 import hashlib
+import sys
+import time
 from collections import OrderedDict
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from aqueduct.errors import InvalidRequest
-from aqueduct.gateway.documents.worker import MAX_FILE_BYTES, NATIVE, TEXT, TOO_LARGE, UNREADABLE, UNSUPPORTED
-from aqueduct.gateway.workers.pool import OverDeadline, Trade, WorkerPool
+from aqueduct.gateway.documents.worker import BUG, MAX_FILE_BYTES, NATIVE, TEXT, TOO_LARGE, UNREADABLE, UNSUPPORTED
+from aqueduct.gateway.workers.pool import Crew, OverDeadline, Trade, WorkerPool
 
 _TRADE = Trade(
     module="aqueduct.gateway.documents.worker",
     too_many="Too many documents are waiting to be read.",
     unavailable="Documents cannot be read right now.",
 )
-_REMEMBERED_CHARACTERS = 8_000_000
+_REMEMBERED_BYTES = 16 * 1024 * 1024
+_ENTRY_BYTES = 400
+"""About what a remembered text takes beside its characters: the key, the tuple, its places in a dictionary."""
+
+OVERDUE_SECONDS = 300.0
+"""How long a file that could not be read within the limits is refused without being tried again."""
+
+_MOST_OVERDUE = 4096
 _HASHED_IN_LOOP_BYTES = 256 * 1024
+
+_OVERDUE = "It cannot be read within the limits of time and memory."
+
+logger = structlog.get_logger(__name__)
 
 READABLE = "PDF, DOCX, XLSX, PPTX, HTML, Markdown, CSV and plain text"
 
@@ -37,10 +51,19 @@ class File(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     is_json: bool
 
     @property
+    def known(self) -> dict[str, str]:
+        """What a worker is told of it."""
+        return {"name": self.name, "declared": self.declared, "form": "json" if self.is_json else "bytes"}
+
+    @property
     def least_bytes(self) -> int:
         """How large it is at least, without decoding it."""
         size = memoryview(self.content).nbytes
         return size * 3 // 4 - len(self.declared) - 64 if self.is_json else size
+
+
+class ReaderBug(Exception):
+    """A reader of ours stumbled: that is no fault of the file's."""
 
 
 class Native(NamedTuple):
@@ -50,23 +73,26 @@ class Native(NamedTuple):
 
 
 class DocumentReader:
-    """Reads documents in at most `workers` processes, each document within `deadline_seconds`."""
+    """Reads documents in a few processes, each document within `deadline_seconds`.
+
+    One caller has at most `most_a_caller` of the `workers`, so that the others always have one left.
+    """
 
     def __init__(
         self,
         *,
         deadline_seconds: float = 30.0,
-        workers: int = 2,
+        crew: Crew = Crew(size=3, most_a_caller=2, queue_limit=64),  # noqa: B008 -- it never changes
         idle_seconds: float = 300.0,
-        queue_limit: int = 64,
-        remembered_characters: int = _REMEMBERED_CHARACTERS,
+        remembered_bytes: int = _REMEMBERED_BYTES,
     ) -> None:
-        self._pool = WorkerPool(
-            _TRADE, size=workers, deadline_seconds=deadline_seconds, idle_seconds=idle_seconds, queue_limit=queue_limit
-        )
+        self._pool = WorkerPool(_TRADE, crew, deadline_seconds=deadline_seconds, idle_seconds=idle_seconds)
         self._texts: OrderedDict[bytes, tuple[str, str]] = OrderedDict()
-        self._remembered_characters = remembered_characters
-        self._characters = 0
+        self._remembered_bytes = remembered_bytes
+        self._bytes = 0
+        self._overdue: OrderedDict[bytes, float] = OrderedDict()
+        """Until when files are refused that went over the limits, by what they are remembered by."""
+        self._reading: dict[tuple[bytes, str], asyncio.Lock] = {}
 
     @property
     def worker_pids(self) -> list[int]:
@@ -77,40 +103,68 @@ class DocumentReader:
         """End the worker processes; the reader cannot be used afterwards."""
         await self._pool.close()
 
-    async def read(self, file: File, native: frozenset[str], path: str) -> str | Native:
+    async def read(self, file: File, native: frozenset[str], path: str, caller: str) -> str | Native:
         """Return the text of a file, or that it is of a type in `native`; raise `InvalidRequest` naming `path`.
 
-        Raises `Overloaded` when more files wait for a worker than may.
+        Raises `Overloaded` when more files wait for a worker than may. `caller` is whose share of the workers it takes.
         """
         if file.least_bytes > MAX_FILE_BYTES:
             raise too_large(file.name, path)
-        known = {"name": file.name, "declared": file.declared, "form": "json" if file.is_json else "bytes"}
-        key = await _digest(msgspec.json.encode(known), file.content)
+        key = await _digest(msgspec.json.encode(file.known), file.content)
+        # Whoever sends one file many times over keeps one worker busy with it.
+        turn = key, caller
+        lock = self._reading.setdefault(turn, asyncio.Lock())
+        try:
+            async with lock:
+                found = self._recalled(key, file, native, path)
+                return await self._ask(key, file, native, path, caller) if found is None else found
+        finally:
+            if not lock.locked():
+                self._reading.pop(turn, None)
+
+    def _recalled(self, key: bytes, file: File, native: frozenset[str], path: str) -> str | Native | None:
+        """Return what is remembered of a file, None where that is nothing; refuse one that went over the limits."""
         found = self._texts.get(key)
         if found is not None:
             self._texts.move_to_end(key)
             kind, text = found
             return Native(kind) if kind in native else text
-        subject = msgspec.json.encode({**known, "native": sorted(native)})
+        if self._overdue.get(key, 0.0) > time.monotonic():
+            raise _unreadable(file.name, _OVERDUE, path)
+        return None
+
+    async def _ask(self, key: bytes, file: File, native: frozenset[str], path: str, caller: str) -> str | Native:
+        subject = msgspec.json.encode({**file.known, "native": sorted(native)})
         try:
-            reply = await self._pool.ask(subject, file.content)
+            reply = await self._pool.ask(subject, file.content, caller)
         except OverDeadline:
-            raise _unreadable(file.name, "It cannot be read within the limits of time and memory.", path) from None
+            self._overdue[key] = time.monotonic() + OVERDUE_SECONDS
+            if len(self._overdue) > _MOST_OVERDUE:
+                self._overdue.popitem(last=False)
+            raise _unreadable(file.name, _OVERDUE, path) from None
         if reply.code == TEXT:
             kind, _, text = reply.words.partition("\n")
             self._remember(key, kind, text)
             return text
         if reply.code == NATIVE:
             return Native(reply.words)
+        if reply.code == BUG:
+            logger.error("bug", where=reply.words)
+            raise ReaderBug("a reader of documents has a bug; the log has where")
         raise _refusal(reply.code, reply.words, file.name, path)
 
     def _remember(self, key: bytes, kind: str, text: str) -> None:
         if key in self._texts:
             return
         self._texts[key] = kind, text
-        self._characters += len(text)
-        while self._characters > self._remembered_characters:
-            self._characters -= len(self._texts.popitem(last=False)[1][1])
+        self._bytes += _size(text)
+        while self._bytes > self._remembered_bytes:
+            _, (_, oldest) = self._texts.popitem(last=False)
+            self._bytes -= _size(oldest)
+
+
+def _size(text: str) -> int:
+    return sys.getsizeof(text) + _ENTRY_BYTES
 
 
 async def _digest(subject: bytes, content: bytes | memoryview) -> bytes:

@@ -3,7 +3,8 @@
 A question is what is known of a file, as JSON, and the file: `name`, `declared` (its media type as the client says),
 `native` (the types that are to be left alone) and `form`, which is `bytes`, or `json` for a string as it came in the
 request: a `data:` URL or bare base64. A reply is `TEXT` with the media type and, from the next line on, the text;
-`NATIVE` with the media type; or a refusal with a sentence.
+`NATIVE` with the media type; a refusal with a sentence; or `BUG` with the place in our own code, nothing of the
+file.
 """
 
 import base64
@@ -12,6 +13,7 @@ import contextlib
 import importlib
 import json
 import re
+import traceback
 from urllib.parse import unquote_to_bytes
 
 from aqueduct.gateway.documents import kinds
@@ -19,7 +21,7 @@ from aqueduct.gateway.documents.charset import is_utf8
 from aqueduct.gateway.documents.text import Full, TextBuilder, Unreadable
 from aqueduct.gateway.workers.serving import run
 
-TEXT, NATIVE, TOO_LARGE, UNSUPPORTED, UNREADABLE = range(5)
+TEXT, NATIVE, TOO_LARGE, UNSUPPORTED, UNREADABLE, BUG = range(6)
 
 MEMORY_BYTES = 768 * 1024 * 1024
 MAX_FILE_BYTES = 10 * 1024 * 1024
@@ -45,8 +47,20 @@ def _answer(known: dict[str, str], file: bytes) -> tuple[int, str]:
         return UNREADABLE, str(error)
     except MemoryError:
         raise SystemExit("out of memory") from None  # what is left of this process is not to be trusted
-    except Exception:  # noqa: BLE001 -- the edge of the process: what a parser makes of rubbish is anything at all
+    except Exception as error:  # noqa: BLE001 -- the edge of the process: what a parser makes of rubbish is anything at all
+        if is_ours(error):
+            # Without the error's words, which may be the document's.
+            return BUG, "".join([*traceback.format_tb(error.__traceback__), type(error).__name__])
         return UNREADABLE, "It is damaged, or not what it says it is."
+
+
+def is_ours(error: Exception) -> bool:
+    """Whether an error was raised by a line of ours, and not in a library below it by what the document holds."""
+    if isinstance(error, RecursionError):
+        return False  # whoever had the last of the stack
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    module: str = frame.f_globals["__name__"]
+    return module == "__main__" or module.startswith("aqueduct.")
 
 
 def _judge(known: dict[str, str], data: bytes) -> tuple[int, str]:

@@ -1,6 +1,8 @@
 """A circuit breaker: takes a target out of use while it fails, and lets one request at a time try it again.
 
-Instants are on the clock of whoever drives it.
+One that has too much to do goes on getting as many requests as it was answering when it refused one more: a limit on
+concurrency, learnt from its refusals. Taken out of use altogether it would idle, and where all targets have too much to
+do, fewer requests would be answered than they can carry. Instants are on the clock of whoever drives it.
 """
 
 import enum
@@ -19,6 +21,9 @@ _LONGEST_REFUSED_SECONDS = 600.0
 _RATE_LIMITED_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 600.0
 """However long an upstream asks us to wait: after this it is tried again."""
+
+_FAILURES = (Symptom.FAILURE, Symptom.OVERLOAD)
+_TOO_MUCH = (Symptom.OVERLOAD, Symptom.RATE_LIMIT)
 
 
 class BreakerState(enum.Enum):
@@ -44,6 +49,7 @@ class Breaker:
         "is_closed",
         "open_until",
         "reason",
+        "room",
     )
 
     def __init__(self, rules: BreakerRules) -> None:
@@ -60,6 +66,8 @@ class Breaker:
         self.is_closed = True
         """Whether nothing stands in the way of a request."""
         self.open_until = 0.0
+        self.room = 0
+        """How many requests at once it goes on getting while it is open: what it carries, if it only has too much."""
 
     def state(self, now: float) -> BreakerState:
         """Return its state; a limit that has passed is none any more."""
@@ -95,14 +103,19 @@ class Breaker:
         self._failures = 0
         self._successes += 1
 
-    def fail(self, symptom: Symptom, now: float, retry_after_seconds: float | None = None) -> bool:
-        """A request failed; return whether that has opened the breaker, or keeps it open for longer."""
+    def fail(self, symptom: Symptom, now: float, retry_after_seconds: float | None = None, in_flight: int = 0) -> bool:
+        """A request failed, beside those in flight; return whether that has opened it, or keeps it open for longer."""
         if symptom is Symptom.NONE or not self._rules.is_enabled:
             return False
-        if symptom is Symptom.FAILURE:
+        has_too_much = symptom in _TOO_MUCH and not retry_after_seconds
+        if has_too_much and self.room and now < self.open_until:
+            # Its answer to one that came for a place that was free: somebody else has had it.
+            self.room = min(self.room, in_flight)
+            return False
+        if symptom in _FAILURES:
             self._failures += 1
             self._note_failure(now)
-            if not self._is_failing() and not retry_after_seconds:
+            if not self._is_failing(symptom) and not retry_after_seconds:
                 return False
         seconds = self._cooling_seconds(symptom, retry_after_seconds)
         if now < self.open_until and self.open_until >= now + seconds:
@@ -110,7 +123,8 @@ class Breaker:
         is_longer = symptom is not Symptom.RATE_LIMIT and now >= self.open_until
         self._openings += is_longer
         self.open_until = max(self.open_until, now + seconds)
-        self.reason = Symptom.RATE_LIMIT if symptom is Symptom.FAILURE and not self._is_failing() else symptom
+        self.reason = Symptom.RATE_LIMIT if symptom in _FAILURES and not self._is_failing(symptom) else symptom
+        self.room = in_flight if has_too_much else 0
         self.is_closed = False
         return True
 
@@ -124,10 +138,10 @@ class Breaker:
         """Whether a request of this process tries it at the moment."""
         return self._probes > 0
 
-    def learn(self, symptom: Symptom, open_until: float, openings: int, now: float) -> bool:
+    def learn(self, symptom: Symptom, open_until: float, openings: int, now: float, in_flight: int = 0) -> bool:
         """Take over what another gateway found out; return whether that changes anything here.
 
-        `NONE` is that it is well. Of two waits the longer one counts.
+        `NONE` is that it is well. Of two waits the longer one counts. What is in flight here may stay as much.
         """
         if not self._rules.is_enabled:
             return False
@@ -141,6 +155,7 @@ class Breaker:
         self._openings = max(self._openings, openings)
         self.open_until = open_until
         self.reason = symptom
+        self.room = in_flight if symptom is Symptom.OVERLOAD else 0
         self.is_closed = False
         return True
 
@@ -159,9 +174,11 @@ class Breaker:
             return min(_REFUSED_SECONDS * doubled, _LONGEST_REFUSED_SECONDS)
         return min(self._rules.cooling_seconds * doubled, max(_LONGEST_COOLING_SECONDS, self._rules.cooling_seconds))
 
-    def _is_failing(self) -> bool:
+    def _is_failing(self, symptom: Symptom) -> bool:
+        if self._failures >= self._rules.failures:
+            return True
         # A failed probe is enough: it was the one request that was to show better.
-        if self._failures >= self._rules.failures or self.reason in (Symptom.FAILURE, Symptom.REFUSAL):
+        if self.reason in (*_FAILURES, Symptom.REFUSAL) and not (self.room and symptom is Symptom.FAILURE):
             return True
         failures = self._window_failures
         requests = self._successes - self._window_successes + failures
@@ -181,3 +198,4 @@ class Breaker:
         self.reason = Symptom.NONE
         self.is_closed = True
         self.open_until = 0.0
+        self.room = 0

@@ -76,7 +76,7 @@ class HealthChecks:
             if error is not None:
                 if breaker.fail(Symptom.FAILURE, self._traffic.now()):
                     self._traffic.tell(state, error)
-            elif breaker.reason is Symptom.FAILURE:
+            elif breaker.reason in (Symptom.FAILURE, Symptom.OVERLOAD):
                 breaker.close()
                 self._traffic.tell(state, None)
 

@@ -47,7 +47,7 @@ def _reader(by: Grouping, rng: Random) -> Callable[[Facts], str | bytes | None]:
     header = by.header.encode()
     readers: dict[GroupKind, Callable[[Facts], str | bytes | None]] = {
         GroupKind.TOKEN: lambda facts: facts.principal.id,
-        GroupKind.USER: lambda facts: facts.request.end_user,
+        GroupKind.END_USER: lambda facts: facts.request.end_user,
         GroupKind.TEAM: lambda facts: facts.principal.team_id,
         GroupKind.ORGANISATION: lambda facts: facts.principal.organisation_id,
         GroupKind.HEADER: lambda facts: facts.headers.get(header),

@@ -27,6 +27,8 @@ class Symptom(enum.Enum):
     """Nothing: it is alive, or it was not asked."""
     FAILURE = "failure"
     """It fails; that may pass."""
+    OVERLOAD = "overload"
+    """It has too much to do; what it has taken on it may well answer."""
     RATE_LIMIT = "rate_limit"
     """It is well, but has had enough for now."""
     REFUSAL = "refusal"
@@ -53,7 +55,7 @@ REACTIONS: dict[type[UpstreamError], Reaction] = {
     UpstreamUnauthorized: Reaction(False, True, Symptom.REFUSAL, is_of_credential=True),
     UpstreamNoCredit: Reaction(False, True, Symptom.REFUSAL, is_of_credential=True),
     UpstreamModelMissing: Reaction(False, True, Symptom.REFUSAL),
-    UpstreamOverloaded: Reaction(True, True, Symptom.FAILURE),
+    UpstreamOverloaded: Reaction(True, True, Symptom.OVERLOAD),
     UpstreamServerError: Reaction(True, True, Symptom.FAILURE),
     UpstreamUnreachable: Reaction(True, True, Symptom.FAILURE),
     UpstreamInvalidResponse: Reaction(True, True, Symptom.FAILURE),

@@ -28,7 +28,7 @@ _AFTER_ALL_OTHERS = 1001
 """What is added to the priority of the targets of other sides: more than the config allows."""
 
 
-class Course(NamedTuple):
+class Destination(NamedTuple):
     """Where some requests go: a model whose targets are those that are left to choose among.
 
     `is_final`: its own rules are not asked any more. `name` is how the rule, or the side of the split, is called.
@@ -42,16 +42,16 @@ class Course(NamedTuple):
 
 class _Branch(NamedTuple):
     test: Test
-    course: Course
+    course: Destination
 
 
 class _Fork(NamedTuple):
     """A split: the courses of its sides, each with its percentage and its salt."""
 
-    sides: list[tuple[float, bytes, Course]]
+    sides: list[tuple[float, bytes, Destination]]
     key: Callable[[Facts], bytes]
 
-    def choose(self, facts: Facts) -> Course:
+    def choose(self, facts: Facts) -> Destination:
         """Return the side of a request's group, by weighted rendezvous: growing one takes from the others only."""
         key = self.key(facts)
         return max(self.sides, key=lambda side: -side[0] / math.log(fraction(key, side[1])))[2]
@@ -62,7 +62,7 @@ class _Compiled(NamedTuple):
     fork: _Fork | None
     rest: Model
 
-    def choose(self, facts: Facts) -> Course | None:
+    def choose(self, facts: Facts) -> Destination | None:
         """Return the course of the first rule that holds, or of the split; None where the model's own targets do."""
         for branch in self.branches:
             if branch.test(facts):
@@ -110,16 +110,16 @@ class Steering:
         counter = STEERED.labels(model.name, rule.name)
         if rule.model is not None:
             other = _find(snapshot, rule.model)
-            return _Branch(test, Course(rule.name, other, not other.routing.is_steered, counter))
+            return _Branch(test, Destination(rule.name, other, not other.routing.is_steered, counter))
         wanted = frozenset(rule.targets)
         own = [target for target in model.targets if target.label in wanted or target.name in wanted]
-        return _Branch(test, Course(rule.name, _unsteered(model, own), True, counter))
+        return _Branch(test, Destination(rule.name, _unsteered(model, own), True, counter))
 
     def _fork(self, model: Model, split: Split, snapshot: Snapshot) -> _Fork:
-        sides: list[tuple[float, bytes, Course]] = []
+        sides: list[tuple[float, bytes, Destination]] = []
         for side in split.sides:
             if side.percentage:
-                course = Course(
+                course = Destination(
                     side.name, _side(model, side, split, snapshot), True, STEERED.labels(model.name, side.name)
                 )
                 sides.append((side.percentage, salt_of(model.name, side.name), course))

@@ -77,10 +77,15 @@ class TargetState:
         """Whether a request may go there at once."""
         return self.is_in_use(now) and (self.limits is None or self.room_wait(now, traits) <= 0)
 
+    def is_well(self, now: float, traits: Traits) -> bool:
+        """Whether a request may go there that is not worth a trial, nor a place that others wait for."""
+        is_closed = self.breaker.state(now) is BreakerState.CLOSED
+        return is_closed and not self.waiting and self.room_wait(now, traits) <= 0
+
     def is_in_use(self, now: float) -> bool:
         """Whether its breaker lets a request through now, and where it is to be tried, whether that is our turn."""
         breaker = self.breaker
-        if breaker.is_closed:
+        if breaker.is_closed or self.in_flight < breaker.room:
             return True
         return breaker.is_ready(now) and (breaker.state(now) is BreakerState.CLOSED or self.leases.has(self.id, now))
 
@@ -117,34 +122,48 @@ class TargetState:
 class Flight:
     """One call to a target, from its beginning to its end."""
 
-    __slots__ = ("_began_at", "_is_probe", "_is_stream", "_slot", "_state", "_traffic")
+    __slots__ = ("_began_at", "_is_judged", "_is_probe", "_is_stream", "_slot", "_state", "traffic")
 
-    def __init__(self, traffic: "Traffic", state: TargetState, traits: Traits | None, is_stream: bool) -> None:
+    def __init__(
+        self, traffic: "Traffic", state: TargetState, traits: Traits | None, *, is_stream: bool, is_judged: bool
+    ) -> None:
         now = traffic.now()
-        self._traffic = traffic
+        self.traffic = traffic
         self._state = state
         self._is_stream = is_stream
         self._slot: Slot | None = None
         self._began_at = now
         self._is_probe = False
+        self._is_judged = is_judged
         state.in_flight += 1
-        state.requests += 1
+        state.requests += is_judged
         if not state.is_free:
-            self._is_probe = state.breaker.begin(now)
+            self._is_probe = is_judged and state.breaker.begin(now)
             if state.quota is not None and traits is not None:
                 self._slot = state.quota.take(now, traits.tokens_used)
 
     def note_content(self) -> None:
         """The stream's first content is there."""
-        now = self._traffic.now()
+        if not self._is_judged:
+            return
+        now = self.traffic.now()
         self._state.first_content.add(now - self._began_at, now)
         if self._is_probe:
             self._end_probe(is_alive=True)
 
     def end(self, error: UpstreamError | None, units: Units, *, is_whole: bool) -> None:
         """It is over: it failed, was answered whole, or was given up, which says nothing of the target."""
-        state, now = self._state, self._traffic.now()
+        state, now = self._state, self.traffic.now()
         state.in_flight -= 1
+        if self._is_judged:
+            self._judge(error, now, is_whole=is_whole)
+        if self._slot is not None and state.quota is not None and "input_tokens" in units:
+            state.quota.settle(self._slot, units["input_tokens"] + units.get("output_tokens", 0), now)
+        if state.waiting:
+            state.call_next()
+
+    def _judge(self, error: UpstreamError | None, now: float, *, is_whole: bool) -> None:
+        state = self._state
         if error is not None:
             self._fail(error, now)
         elif is_whole:
@@ -153,38 +172,38 @@ class Flight:
                 state.whole.add(now - self._began_at, now)
         if self._is_probe:
             self._end_probe(is_alive=error is None and is_whole)
-        if self._slot is not None and state.quota is not None and "input_tokens" in units:
-            state.quota.settle(self._slot, units["input_tokens"] + units.get("output_tokens", 0), now)
-        if state.waiting:
-            state.call_next()
 
     def _fail(self, error: UpstreamError, now: float) -> None:
-        state, symptom = self._state, _symptom(error, self._state.target)
+        state, symptom = self._state, symptom_of(error, self._state.target)
         state.failures += symptom is not Symptom.NONE
         if symptom is Symptom.NONE:
             if self._is_probe:
                 self._end_probe(is_alive=True)
             return
-        if state.breaker.fail(symptom, now, error.retry_after_seconds):
-            self._traffic.tell(state, error)
+        if state.breaker.fail(symptom, now, error.retry_after_seconds, state.in_flight):
+            self.traffic.tell(state, error)
 
     def _end_probe(self, *, is_alive: bool) -> None:
         self._is_probe = False
         self._state.breaker.end_probe(is_alive=is_alive)
         self._state.leases.give_back(self._state.id)
         if is_alive:
-            self._traffic.tell(self._state, None)
+            self.traffic.tell(self._state, None)
 
 
-def _symptom(error: UpstreamError, target: Target) -> Symptom:
+def symptom_of(error: UpstreamError, target: Target) -> Symptom:
     """Return what an error says of a target; behind `*`, nothing where it may be about one name alone."""
     symptom = reaction_to(error).symptom
-    is_of_name = target.model == WILDCARD and symptom is not Symptom.FAILURE and error.status != _UNAUTHORIZED
+    is_of_all = symptom in (Symptom.FAILURE, Symptom.OVERLOAD) or error.status == _UNAUTHORIZED
+    is_of_name = target.model == WILDCARD and not is_of_all
     return Symptom.NONE if is_of_name else symptom
 
 
 Listener = Callable[[TargetState, UpstreamError | None], None]
 """Hears of every target that is taken out of use, with the error that decided it, and of those that are back."""
+
+FailureListener = Callable[[str, str, Target, UpstreamError], None]
+"""Hears of every attempt that failed: the request's id, the model that was asked, the target, and why."""
 
 
 class Traffic:
@@ -194,6 +213,7 @@ class Traffic:
         self.now = now
         self.rng = rng or random.Random()  # noqa: S311 -- spreads load, keeps no secret
         self.listeners: list[Listener] = []
+        self.failure_listeners: list[FailureListener] = []
         self.leases = Leases()
         self.generation = 0
         """How often other targets came to be served."""
@@ -218,9 +238,10 @@ class Traffic:
             found = self._budgets[model.name] = RetryBudget(model.routing, self.now())
         return found
 
-    def begin(self, target: Target, traits: Traits | None, *, is_stream: bool) -> Flight:
-        """A call to a target begins."""
-        return Flight(self, self._by_target.get(target) or self._learn(target), traits, is_stream)
+    def begin(self, target: Target, traits: Traits | None, *, is_stream: bool, is_judged: bool = True) -> Flight:
+        """A call to a target begins; one that is not judged counts in its limits, and for nothing else."""
+        state = self._by_target.get(target) or self._learn(target)
+        return Flight(self, state, traits, is_stream=is_stream, is_judged=is_judged)
 
     def retain(self, targets: Iterable[Target]) -> None:
         """Forget every target but these: what is served has changed. What is in flight ends where it began."""
@@ -238,6 +259,11 @@ class Traffic:
         """Tell that a target is out of use, or back."""
         for listener in self.listeners:
             listener(state, error)
+
+    def tell_failure(self, request_id: str, model: str, target: Target, error: UpstreamError) -> None:
+        """Tell that an attempt has failed."""
+        for listener in self.failure_listeners:
+            listener(request_id, model, target, error)
 
     def _learn(self, target: Target, *, is_served: bool = False) -> TargetState:
         identity = identify(target)

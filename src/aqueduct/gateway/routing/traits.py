@@ -3,11 +3,11 @@
 import time
 
 from aqueduct.domain.routing import Stickiness
+from aqueduct.gateway.input_size import estimate_input_tokens
 from aqueduct.gateway.routing.context_window import raw_bytes
 from aqueduct.gateway.routing.stickiness import sticky_key
 from aqueduct.wire.request import Request
 
-_BYTES_A_TOKEN = 4
 _GUESSED_OUTPUT_TOKENS = 256
 
 
@@ -33,7 +33,7 @@ class Traits:
         if self._estimate is None:
             each = self.request.max_output_tokens
             output = (_GUESSED_OUTPUT_TOKENS if each is None else each) * self.request.choices
-            self._estimate = raw_bytes(self.request) // _BYTES_A_TOKEN, output
+            self._estimate = estimate_input_tokens(self.request, raw_bytes(self.request)), output
         return self._estimate
 
     @property

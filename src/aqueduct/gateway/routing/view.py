@@ -1,7 +1,7 @@
 """The state of every target, for those who look at it: administrators, metrics, events."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -9,9 +9,10 @@ from aqueduct.domain.event import Emit, Event, target_down_event, target_up_even
 from aqueduct.domain.health import TargetHealth
 from aqueduct.domain.model import Model, Target
 from aqueduct.domain.snapshot import Snapshot
-from aqueduct.domain.steering_words import Course, courses
+from aqueduct.domain.steering_words import Route, list_routes
 from aqueduct.errors import UpstreamError
 from aqueduct.gateway.routing.breaker import BreakerState
+from aqueduct.gateway.routing.health_log import HealthLog
 from aqueduct.gateway.routing.latency import Latency
 from aqueduct.gateway.routing.policy import Symptom
 from aqueduct.gateway.routing.traffic import TargetState, Traffic
@@ -24,9 +25,9 @@ def list_health(snapshot: Snapshot, traffic: Traffic) -> Iterator[TargetHealth]:
     models: dict[str, list[str]] = {}
     routes: dict[str, list[str]] = {}
     for model in snapshot.models:
-        for course in courses(model):
-            for target in _destinations(course, model, snapshot):
-                routes.setdefault(traffic.state(target).id, []).append(f"{model.name}: {course.requests}")
+        for route in list_routes(model):
+            for target in _destinations(route, model, snapshot):
+                routes.setdefault(traffic.state(target).id, []).append(f"{model.name}: {route.requests}")
         for target in model.targets:
             state = traffic.state(target)
             states[state.id] = state
@@ -37,11 +38,11 @@ def list_health(snapshot: Snapshot, traffic: Traffic) -> Iterator[TargetHealth]:
         yield msgspec.structs.replace(shown, routes=tuple(routes.get(identity, ())))
 
 
-def _destinations(course: Course, model: Model, snapshot: Snapshot) -> Iterator[Target]:
-    """Yield the targets that a course gets to first."""
-    if course.model is None:
-        yield from (each for each in model.targets if not {each.label, each.name}.isdisjoint(course.labels))
-    elif (other := snapshot.find(course.model)) is not None:
+def _destinations(route: Route, model: Model, snapshot: Snapshot) -> Iterator[Target]:
+    """Yield the targets that a route gets to first."""
+    if route.model is None:
+        yield from (each for each in model.targets if not {each.label, each.name}.isdisjoint(route.labels))
+    elif (other := snapshot.find(route.model)) is not None:
         yield from other.targets
 
 
@@ -83,19 +84,22 @@ def down_event(target: Target, code: str) -> Event:
 class StateTeller:
     """Hears of targets that are taken out of use, or back."""
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, now: Callable[[], float] = time.monotonic) -> None:
         self._emit = emit
+        self._log = HealthLog(now)
         self._down: dict[str, Event] = {}
 
     def __call__(self, state: TargetState, error: UpstreamError | None) -> None:
-        """Keep the metrics, and tell; a provider's limit is no event."""
+        """Keep the metrics and the log, and tell; a provider's limit is no event."""
         self.show(state)
         breaker = state.breaker
         if error is None or breaker.is_closed:
+            self._log.closed(state)
             if (down := self._down.pop(state.id, None)) is not None:
                 self._emit(target_up_event(down, now=time.time()))
             return
         TARGETS_OPENED.labels(error.code).inc()
+        self._log.opened(state, error.code)
         if breaker.reason is not Symptom.RATE_LIMIT:
             down = self._down[state.id] = down_event(state.target, error.code)
             self._emit(down)
@@ -104,8 +108,11 @@ class StateTeller:
         """Take note of what another gateway has found out and told: it is told once, but here it may be seen to end."""
         self.show(state)
         if state.breaker.is_closed:
+            self._log.closed(state)
             self._down.pop(state.id, None)
-        elif state.breaker.reason is not Symptom.RATE_LIMIT:
+            return
+        self._log.opened(state)
+        if state.breaker.reason is not Symptom.RATE_LIMIT:
             self._down[state.id] = down_event(state.target, state.breaker.reason.value)
 
     def show(self, state: TargetState) -> None:

@@ -17,14 +17,13 @@ from aqueduct.errors import (
     TargetDown,
     UpstreamError,
     UpstreamRejected,
-    UpstreamTimeout,
     UpstreamUnreachable,
 )
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.routing.context_window import is_clearly_over
-from aqueduct.gateway.routing.policy import fallback_kind, reaction_to
+from aqueduct.gateway.routing.policy import Symptom, fallback_kind, reaction_to
 from aqueduct.gateway.routing.strategies import order_targets
-from aqueduct.gateway.routing.traffic import TargetState, Traffic
+from aqueduct.gateway.routing.traffic import TargetState, Traffic, symptom_of
 from aqueduct.gateway.routing.traits import Traits
 from aqueduct.telemetry.metrics import RETRIES_REFUSED
 from aqueduct.wire.request import Request
@@ -35,6 +34,8 @@ PATIENCE_SECONDS = 5.0
 """The longest pause between two rounds that a client should sit out."""
 
 _NEVER = float("inf")
+_SERIOUS = (Symptom.FAILURE, Symptom.REFUSAL)
+"""What takes a target out of use, beside its provider's limits."""
 _SHORTEST_SECONDS = 0.001
 _HEDGED_SHARE = 0.95
 
@@ -96,7 +97,7 @@ class Walk:
         self._causes: list[UpstreamError] = []
         self._refusal: RequestError | None = None
         self.unanswered: dict[Target, UpstreamError] = {}
-        """The targets that could not be reached or were too slow at their last attempt."""
+        """The targets that failed at their last attempt, or refused our credential, credit or their model."""
         if model.routing.deadline_seconds is not None:
             self.deadline_at = traffic.now() + model.routing.deadline_seconds
 
@@ -143,7 +144,8 @@ class Walk:
         if isinstance(error, UpstreamRejected):
             self._reject(target, error)
             return
-        if isinstance(error, UpstreamUnreachable | UpstreamTimeout | TargetDown):
+        self.unanswered.pop(target, None)
+        if isinstance(error, TargetDown) or symptom_of(error, target) in _SERIOUS:
             self.unanswered[target] = error
         reaction = reaction_to(error)
         self._is_paid = isinstance(error, TargetDown) or (isinstance(error, UpstreamUnreachable) and not error.is_sent)

@@ -10,7 +10,7 @@ from aqueduct.gateway.schema.limits import MAX_TEXT_BYTES, encode_schema, fits_i
 from aqueduct.gateway.schema.reading import NotJson
 from aqueduct.gateway.schema.validation import BadSchema, compile_schema, is_satisfied, not_json
 from aqueduct.gateway.schema.worker import BAD_SCHEMA, OK
-from aqueduct.gateway.workers.pool import OverDeadline, Trade, WorkerPool
+from aqueduct.gateway.workers.pool import Crew, OverDeadline, Trade, WorkerPool
 from aqueduct.gateway.workers.process import Reply
 
 _KNOWN_SCHEMAS = 256
@@ -50,10 +50,9 @@ class SchemaChecker:
     ) -> None:
         self._pool = WorkerPool(
             _TRADE,
-            size=workers,
+            Crew(size=workers, most_a_caller=workers, queue_limit=queue_limit),
             deadline_seconds=deadline_seconds,
             idle_seconds=idle_seconds,
-            queue_limit=queue_limit,
         )
         self._known: OrderedDict[bytes, _KnownSchema] = OrderedDict()
 

@@ -161,11 +161,17 @@ class Sharing:
                 state.quota.others = heard.used.get(key, NOBODY)
 
     def _learn(self, state: TargetState, health: Health, sent_at: float) -> None:
-        if state.id in self._changed or health.reason not in _SYMPTOMS:
-            # What has happened here meanwhile is newer, and is said next; an unknown reason is a later version's.
+        if health.reason not in _SYMPTOMS:
+            return  # a later version's
+        is_back = state.breaker.is_closed or health.reason == Symptom.NONE.value
+        if state.id in self._changed and is_back:
+            # What has happened here meanwhile is newer, and is said next. Of two openings the longer one counts all the
+            # same: the board keeps it whatever is said, and does not tell it again.
             return
         ends_at = sent_at + health.remaining_ms / 1000
-        if state.breaker.learn(_SYMPTOMS[health.reason], ends_at, health.openings, self._traffic.now()):
+        if state.breaker.learn(
+            _SYMPTOMS[health.reason], ends_at, health.openings, self._traffic.now(), state.in_flight
+        ):
             self._learned(state)
 
     def _meet(self) -> None:

@@ -6,9 +6,11 @@ from typing import NamedTuple
 import structlog
 
 from aqueduct.errors import Draining, Overloaded
+from aqueduct.gateway.workers.line import FairLine, LineFull
 from aqueduct.gateway.workers.process import Reply, WorkerDied, WorkerProcess
 
 _START_SECONDS = 15.0
+_DRAINING = "The gateway is shutting down."
 
 _log = structlog.get_logger(__name__)
 
@@ -25,23 +27,26 @@ class Trade(NamedTuple):
     unavailable: str
 
 
-class WorkerPool:
-    """Asks at most `size` workers at a time; the others wait in line, first come, first served.
+class Crew(NamedTuple):
+    """How many workers there are, how many of them one caller may keep busy, and how many questions may wait."""
 
-    The deadline counts from when a worker has the question. More than `queue_limit` in line is `Overloaded`.
+    size: int
+    most_a_caller: int
+    queue_limit: int
+
+
+class WorkerPool:
+    """Asks a few workers at a time; other questions wait in line, each caller's first come, first served.
+
+    The deadline counts from when a worker has the question.
     """
 
-    def __init__(
-        self, trade: Trade, *, size: int, deadline_seconds: float, idle_seconds: float, queue_limit: int
-    ) -> None:
+    def __init__(self, trade: Trade, crew: Crew, *, deadline_seconds: float, idle_seconds: float) -> None:
         self._trade = trade
         self._deadline_seconds = deadline_seconds
         self._idle_seconds = idle_seconds
-        self._queue_limit = queue_limit
-        self._size = size
-        self._waiting = 0
         self._is_closed = False
-        self._turns = asyncio.Semaphore(size)
+        self._line = FairLine(crew.size, crew.most_a_caller, crew.queue_limit)
         self._idle: dict[WorkerProcess, asyncio.TimerHandle] = {}
         self._busy: set[WorkerProcess] = set()
         self._ending: set[WorkerProcess] = set()
@@ -52,37 +57,35 @@ class WorkerPool:
         workers = (*self._idle, *self._busy, *self._ending)
         return [worker.pid for worker in workers if not worker.has_ended]
 
-    async def ask(self, subject: bytes, text: bytes | memoryview | None) -> Reply:
-        """Return a worker's reply, or raise `OverDeadline` or `Overloaded`."""
-        if self._waiting >= self._queue_limit:
-            raise Overloaded(self._trade.too_many)
-        self._waiting += 1
+    async def ask(self, subject: bytes, text: bytes | memoryview | None, caller: str = "") -> Reply:
+        """Return a worker's reply, or raise `OverDeadline` or `Overloaded`; `caller` is who has a share of the pool."""
         try:
-            await self._turns.acquire()
-        finally:
-            self._waiting -= 1
+            await self._line.enter(caller)
+        except LineFull:
+            raise Overloaded(self._trade.too_many) from None
         try:
             return await self._ask_worker(subject, text)
         finally:
-            self._turns.release()
+            self._line.leave(caller)
 
     async def close(self) -> None:
         """End every worker and wait until none is left, zombies included; whoever still asks is refused."""
         self._is_closed = True
         for worker in [*self._idle, *self._busy]:
             self._discard(worker)
-        # Once every turn is here, nobody is asking or starting a worker any more.
-        for _ in range(self._size):
-            await self._turns.acquire()
+        # From then on, nobody is asking or starting a worker any more.
+        await self._line.wait_until_empty()
         while self._ending:
             await self._ending.pop().wait()
 
     async def _ask_worker(self, subject: bytes, text: bytes | memoryview | None) -> Reply:
+        if self._is_closed:
+            raise Draining(_DRAINING)
         worker = self._take_idle() or await self._start()
         self._busy.add(worker)
         if self._is_closed:
             self._discard(worker)
-            raise Draining("The gateway is shutting down.")
+            raise Draining(_DRAINING)
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 reply = await worker.ask(subject, text)

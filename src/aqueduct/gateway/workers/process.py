@@ -47,6 +47,7 @@ class WorkerProcess:
             "-m",
             module,
             str(job_seconds),
+            str(os.getpid()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

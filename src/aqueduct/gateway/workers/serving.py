@@ -6,14 +6,19 @@ Standard library only, so that a worker starts in about 50 ms plus what its own 
 - a question is `>II` (the lengths of its two halves, `NO_TEXT` where there is no second), then both;
 - a reply is `>BI` (a code of the worker's own and the length of the payload), then the payload.
 
-It ends with the end of its input, so it never outlives the gateway by more than the job in hand; and a job in hand has
-a processor allowance that the kernel enforces, for the case that nobody is left to kill it.
+It ends with the end of its input. In the middle of a job nobody reads that: on Linux the kernel ends it with its
+parent, elsewhere a thread sees to it; and a job has a processor allowance that the kernel enforces.
 """
 
 import contextlib
+import ctypes
 import math
+import os
+import signal
 import struct
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import BinaryIO, Final
 
@@ -21,13 +26,19 @@ READY: Final = b"\x06"
 QUESTION: Final = struct.Struct(">II")
 REPLY: Final = struct.Struct(">BI")
 NO_TEXT: Final = 0xFFFF_FFFF
+_PR_SET_PDEATHSIG: Final = 1
+_LOOK_SECONDS: Final = 0.5
 
 Work = Callable[[bytes, bytes | None], tuple[int, bytes]]
 """Takes the halves of a question, returns the code and the payload of the reply."""
 
 
 def run(work: Work, *, memory_bytes: int) -> None:
-    """Limit this process, then answer questions until they end; the first argument is the seconds a job may take."""
+    """Limit this process, then answer questions until they end.
+
+    The arguments are the seconds a job may take, and the process id of the parent.
+    """
+    end_with_parent(int(sys.argv[2]))
     limit_resources(memory_bytes)
     serve(sys.stdin.buffer, sys.stdout.buffer, float(sys.argv[1]), work)
 
@@ -50,6 +61,20 @@ def serve(questions: BinaryIO, replies: BinaryIO, job_seconds: float, work: Work
 if sys.platform != "win32":
     import resource
 
+    def end_with_parent(parent_pid: int) -> None:
+        """Make sure that this process does not outlive its parent, whatever it is doing."""
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent_pid:
+                os._exit(0)
+        else:
+            threading.Thread(target=_watch, args=(parent_pid,), name="parent-watch", daemon=True).start()
+
+    def _watch(parent_pid: int) -> None:
+        while os.getppid() == parent_pid:
+            time.sleep(_LOOK_SECONDS)
+        os._exit(0)
+
     def limit_resources(memory_bytes: int) -> None:
         """Cap the address space, and write no file: not even a core file when a cap is hit."""
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -68,6 +93,9 @@ if sys.platform != "win32":
         resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 else:  # Windows has no such limits; the parent's deadline still holds there.
+
+    def end_with_parent(parent_pid: int) -> None:
+        """Do nothing: the end of the input is the end."""
 
     def limit_resources(memory_bytes: int) -> None:
         """Do nothing."""

@@ -7,7 +7,7 @@ import msgspec
 
 from aqueduct.domain.http import Headers, UpstreamRequest
 from aqueduct.domain.model import StructuredOutput, Target
-from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError
+from aqueduct.errors import InvalidRequest, UpstreamError
 from aqueduct.providers.anthropic import errors
 from aqueduct.providers.anthropic.answer import read_answer
 from aqueduct.providers.anthropic.extras import cache_control
@@ -23,7 +23,7 @@ from aqueduct.providers.base import EVENT_STREAM, Answer, StreamReader
 from aqueduct.providers.chat_target import carried_chat, upstream_model
 from aqueduct.providers.choices import one_call_a_choice
 from aqueduct.providers.field_policy import FieldPolicy, always, given_fields
-from aqueduct.providers.openai import CONTENT_HEADERS
+from aqueduct.providers.posting import post
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
 
@@ -62,17 +62,9 @@ class AnthropicChat:
 
     def build_request(self, request: Request, target: Target) -> UpstreamRequest:
         """Translate the request, or raise `InvalidRequest` naming what cannot be carried."""
-        provider = target.provider
-        if provider.origin is None:
-            raise ConfigurationError(f"provider {provider.name!r} has no base_url")
         POLICY.check(request, target)
-        return UpstreamRequest(
-            method="POST",
-            origin=provider.origin,
-            path=f"{provider.base_path}/messages",
-            headers=(*CONTENT_HEADERS, *anthropic_headers(provider)),
-            body=msgspec.json.encode(_body(carried_chat(request, target), target)),
-        )
+        body = msgspec.json.encode(_body(carried_chat(request, target), target))
+        return post(target.provider, "/messages", anthropic_headers(target.provider), body)
 
     def read_response(self, request: Request, body: bytes) -> Answer:
         """Translate a whole message."""

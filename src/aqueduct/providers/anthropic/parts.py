@@ -11,12 +11,12 @@ from typing import Any, NoReturn
 import msgspec
 
 from aqueduct.errors import InvalidRequest
+from aqueduct.providers.base64_data import in_first_alphabet, is_base64, split_data_url
 from aqueduct.wire.messages import ContentPart, FilePart, ImagePart, InputFile, RefusalPart, TextPart, part_text
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 FILE_TYPES = frozenset({"application/pdf", "text/plain"})
 
-_DATA_URL = re.compile(r"data:(?P<type>[\w.+/-]*)(?:;[\w.+=-]+)*?;base64,(?P<data>[A-Za-z0-9+/=_-]*)", re.IGNORECASE)
 _WEB_URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _PDF_START = "JVBERi"
 """What `%PDF-` is in base64: a document may come without its media type."""
@@ -43,12 +43,13 @@ def text_block(text: str) -> dict[str, Any] | None:
 def _image_source(url: str, path: str) -> dict[str, Any]:
     if _WEB_URL.fullmatch(url):
         return {"type": "url", "url": url}
-    if (match := _DATA_URL.fullmatch(url)) is None:
+    media_type, data, is_encoded = split_data_url(url) or ("", "", False)
+    if not is_encoded or not is_base64(in_first_alphabet(data)):
         _refuse("expected an address (http, https) or a `data:` URL in base64", path)
-    media_type = match["type"].lower().replace("image/jpg", "image/jpeg")
+    media_type = media_type.replace("image/jpg", "image/jpeg")
     if media_type not in IMAGE_TYPES:
         _refuse(f"this model reads images of the types {', '.join(sorted(IMAGE_TYPES))}", path)
-    return {"type": "base64", "media_type": media_type, "data": match["data"]}
+    return {"type": "base64", "media_type": media_type, "data": data}
 
 
 def _document(file: InputFile, path: str) -> dict[str, Any]:
@@ -57,8 +58,9 @@ def _document(file: InputFile, path: str) -> dict[str, Any]:
     if isinstance(file.file_data, msgspec.UnsetType) or bytes(file.file_data) == b"null":
         _refuse("expected a file in 'file_data'", path)
     text = _string(file.file_data)
-    match = _DATA_URL.fullmatch(text)
-    media_type, data = (match["type"].lower(), match["data"]) if match else (_media_type(file.filename, text), text)
+    media_type, data, is_encoded = split_data_url(text) or (_media_type(file.filename, text), text, True)
+    if not is_encoded:
+        _refuse("expected a `data:` URL in base64", f"{path}.file_data")
     block: dict[str, Any] = {"type": "document", "source": _document_source(media_type, data, f"{path}.file_data")}
     if file.filename:
         block["title"] = file.filename

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from aqueduct.domain.http import Headers, UpstreamRequest
 from aqueduct.domain.model import StructuredOutput, Target
-from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError
+from aqueduct.errors import InvalidRequest, UpstreamError
 from aqueduct.providers.anthropic.options import asks_to_think
 from aqueduct.providers.anthropic.schema import adapt, holds_strictly
 from aqueduct.providers.anthropic.tools import has_tools
@@ -21,7 +21,7 @@ from aqueduct.providers.bedrock.stream import BedrockStreamReader
 from aqueduct.providers.chat_target import upstream_model
 from aqueduct.providers.choices import one_call_a_choice
 from aqueduct.providers.field_policy import given_fields
-from aqueduct.providers.openai import CONTENT_HEADERS
+from aqueduct.providers.posting import post
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
 
@@ -38,20 +38,11 @@ class BedrockChat:
 
     def build_request(self, request: Request, target: Target) -> UpstreamRequest:
         """Translate the request, or raise `InvalidRequest` naming what cannot be carried."""
-        provider = target.provider
-        if provider.origin is None:
-            raise ConfigurationError(f"provider {provider.name!r} has no base_url")
         model = upstream_model(request, target)
         if not _MODEL.fullmatch(model):
             raise InvalidRequest("That cannot be the name of a model.", param="model")
-        method = "converse-stream" if request.is_stream else "converse"
-        return UpstreamRequest(
-            method="POST",
-            origin=provider.origin,
-            path=f"{provider.base_path}/model/{quote(model, safe='')}/{method}",
-            headers=(*CONTENT_HEADERS, *bearer_headers(provider)),
-            body=build_body(request, target),
-        )
+        path = f"/model/{quote(model, safe='')}/{'converse-stream' if request.is_stream else 'converse'}"
+        return post(target.provider, path, bearer_headers(target.provider), build_body(request, target))
 
     def read_response(self, request: Request, body: bytes) -> Answer:
         """Translate a whole answer."""

@@ -11,6 +11,7 @@ import msgspec
 
 from aqueduct.errors import InvalidRequest
 from aqueduct.providers.anthropic.extras import PartExtras
+from aqueduct.providers.base64_data import in_first_alphabet, is_base64, split_data_url
 from aqueduct.wire.messages import (
     AudioPart,
     ContentPart,
@@ -41,8 +42,6 @@ FILE_TYPES = frozenset(DOCUMENT_FORMATS)
 
 _AUDIO_FORMATS = frozenset({"mp3", "wav", "flac", "opus", "aac"})
 _SUFFIXES = {f".{suffix}": suffix for suffix in DOCUMENT_FORMATS.values()} | {".htm": "html"}
-_DATA_URL = re.compile(r"data:(?P<type>[\w.+/-]*)(?:;[\w.+=-]+)*?;base64,(?P<data>[A-Za-z0-9+/=_-]*)", re.IGNORECASE)
-_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _PDF_START = "JVBERi"
 """What `%PDF-` is in base64: a document may come without its media type."""
 
@@ -91,12 +90,13 @@ def text_block(text: str) -> Block | None:
 
 
 def _image(url: str, path: str) -> Block:
-    if (match := _DATA_URL.fullmatch(url)) is None:
+    media_type, data, is_encoded = split_data_url(url) or ("", "", False)
+    if not is_encoded:
         _refuse("expected a `data:` URL in base64", path)
-    image_format = IMAGE_FORMATS.get(match["type"].lower().replace("image/jpg", "image/jpeg"))
+    image_format = IMAGE_FORMATS.get(media_type.replace("image/jpg", "image/jpeg"))
     if image_format is None:
         _refuse(f"this model reads images of the types {', '.join(sorted(IMAGE_FORMATS))}", path)
-    return {"format": image_format, "source": {"bytes": _base64(match["data"], path)}}
+    return {"format": image_format, "source": {"bytes": _base64(data, path)}}
 
 
 def _document(file: InputFile, names: DocumentNames, path: str) -> Block:
@@ -105,10 +105,10 @@ def _document(file: InputFile, names: DocumentNames, path: str) -> Block:
     if isinstance(file.file_data, msgspec.UnsetType) or bytes(file.file_data) == b"null":
         _refuse("expected a file in 'file_data'", path)
     text = _string(file.file_data)
-    match = _DATA_URL.fullmatch(text)
-    data = match["data"] if match else text
-    document_format = DOCUMENT_FORMATS.get(match["type"].lower()) if match else None
-    document_format = document_format or _format_of(file.filename, data, match["type"] if match else "")
+    media_type, data, is_encoded = split_data_url(text) or ("", text, True)
+    if not is_encoded:
+        _refuse("expected data in base64", f"{path}.file_data")
+    document_format = DOCUMENT_FORMATS.get(media_type) or _format_of(file.filename, data, media_type)
     if document_format is None:
         _refuse(f"this model reads files of the formats {', '.join(sorted(DOCUMENT_FORMATS.values()))}", path)
     source = {"bytes": _base64(data, f"{path}.file_data")}
@@ -121,7 +121,7 @@ def _format_of(filename: str | None, data: str, media_type: str) -> str | None:
         return "pdf"
     name = (filename or "").lower()
     found = next((known for suffix, known in _SUFFIXES.items() if name.endswith(suffix)), None)
-    return found or ("txt" if media_type.lower().startswith("text/") else None)
+    return found or ("txt" if media_type.startswith("text/") else None)
 
 
 def _audio(audio: InputAudio, path: str) -> Block:
@@ -132,9 +132,8 @@ def _audio(audio: InputAudio, path: str) -> Block:
 
 def _base64(data: str, path: str) -> str:
     """Return base64 in its first alphabet and padded, which is all that Bedrock reads; at least one byte of it."""
-    plain = data.rstrip("=").replace("-", "+").replace("_", "/")
-    padded = plain + "=" * (-len(plain) % 4)
-    if not plain or _BASE64.fullmatch(padded) is None:
+    padded = in_first_alphabet(data)
+    if not padded or not is_base64(padded):
         _refuse("expected data in base64", path)
     return padded
 

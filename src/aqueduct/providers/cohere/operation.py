@@ -10,7 +10,7 @@ import msgspec
 
 from aqueduct.domain.http import Headers, UpstreamRequest
 from aqueduct.domain.model import StructuredOutput, Target
-from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError
+from aqueduct.errors import InvalidRequest, UpstreamError
 from aqueduct.providers.authentication import bearer_headers
 from aqueduct.providers.base import EVENT_STREAM, Answer, StreamReader
 from aqueduct.providers.chat_target import carried_chat, upstream_model
@@ -23,7 +23,7 @@ from aqueduct.providers.cohere.schema import adapt
 from aqueduct.providers.cohere.stream import CohereStreamReader
 from aqueduct.providers.cohere.tools import holds_calls, tool_fields
 from aqueduct.providers.field_policy import FieldPolicy, always, given_fields
-from aqueduct.providers.openai import CONTENT_HEADERS
+from aqueduct.providers.posting import post
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
 
@@ -60,17 +60,9 @@ class CohereChat:
 
     def build_request(self, request: Request, target: Target) -> UpstreamRequest:
         """Translate the request, or raise `InvalidRequest` naming what cannot be carried."""
-        provider = target.provider
-        if provider.origin is None:
-            raise ConfigurationError(f"provider {provider.name!r} has no base_url")
         POLICY.check(request, target)
-        return UpstreamRequest(
-            method="POST",
-            origin=provider.origin,
-            path=f"{provider.base_path}/chat",
-            headers=(*CONTENT_HEADERS, *bearer_headers(provider)),
-            body=msgspec.json.encode(_body(carried_chat(request, target), target)),
-        )
+        body = msgspec.json.encode(_body(carried_chat(request, target), target))
+        return post(target.provider, "/chat", bearer_headers(target.provider), body)
 
     def read_response(self, request: Request, body: bytes) -> Answer:
         """Translate a whole answer."""

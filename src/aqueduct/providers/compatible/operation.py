@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from aqueduct.domain.http import Headers, UpstreamRequest
 from aqueduct.domain.model import Provider, Target
-from aqueduct.errors import ConfigurationError, UpstreamError
+from aqueduct.errors import UpstreamError
 from aqueduct.providers.authentication import bearer_headers
 from aqueduct.providers.base import Answer, StreamReader
 from aqueduct.providers.choices import one_call_a_choice
@@ -16,7 +16,8 @@ from aqueduct.providers.compatible.answers import adapt_body
 from aqueduct.providers.compatible.fields import carried_fields, dropped_fields
 from aqueduct.providers.compatible.quirks import Quirks
 from aqueduct.providers.compatible.stream import CompatibleStreamReader
-from aqueduct.providers.openai import CONTENT_HEADERS, OpenAIOperation, refuse_governed, with_usage
+from aqueduct.providers.openai import OpenAIOperation, refuse_governed, with_usage
+from aqueduct.providers.posting import CONTENT_HEADERS, origin_of
 from aqueduct.wire.request import Request
 
 
@@ -28,13 +29,11 @@ class CompatibleOperation(OpenAIOperation):
         self._quirks = quirks
         self._headers = headers
         self.fetches_urls = quirks.fetches_urls
-        self.file_types = quirks.file_types
 
     @override
     def build_request(self, request: Request, target: Target) -> UpstreamRequest:
         provider = target.provider
-        if provider.origin is None:
-            raise ConfigurationError(f"provider {provider.name!r} has no base_url")
+        origin = origin_of(provider)
         refuse_governed(request.fields, provider)
         fields = carried_fields(request, target, self._quirks)
         model = fields["model"] = request.model if target.model == "*" else target.model
@@ -44,7 +43,7 @@ class CompatibleOperation(OpenAIOperation):
             fields["stream_options"] = with_usage(fields.get("stream_options"))
         return UpstreamRequest(
             method="POST",
-            origin=provider.origin,
+            origin=origin,
             path=self._path_at(provider, model),
             headers=(*CONTENT_HEADERS, *self._headers(provider)),
             body=msgspec.json.encode(fields),

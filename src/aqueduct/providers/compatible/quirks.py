@@ -50,10 +50,11 @@ class ErrorRule(msgspec.Struct, frozen=True):
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """The differences of one service; the defaults are OpenAI's own ways.
 
-    Requests. `renamed` fields travel under another name, `refused` ones not at all where the value asks for something,
-    `dropped` ones are left out and named. `values` are spelled otherwise, by field; so are `roles`. `message_members`
-    have another name in messages, or (None) are left out. A service without `has_choices` gets a call for each choice,
-    one without `has_stream_options` reports usage unasked. A JSON schema goes in `schema_member` of `json_object` where
+    Requests. `renamed` fields travel under another name, `refused` ones not at all where the value asks for
+    something, `dropped` ones are left out and named. `values` are spelled otherwise, by field; so are `roles`.
+    `message_members` have another name in messages, or (None) are left out. Where the config does not say, files
+    (PDF) go to a service that `reads_files`. A service without `has_choices` gets a call for each choice, one
+    without `has_stream_options` reports usage unasked. A JSON schema goes in `schema_member` of `json_object` where
     the service has no `json_schema`; one without `has_json_object` gets a schema of any object. With `holds_calls`
     it is known to hold the calls of strict functions to their schemas.
 
@@ -77,7 +78,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: Reasoning = Reasoning.REASONING_CONTENT
     errors: tuple[ErrorRule, ...] = ()
     fetches_urls: bool = True
-    file_types: frozenset[str] = frozenset()
+    reads_files: bool = False
 
     @property
     def streams_as_openai(self) -> bool:

@@ -11,7 +11,6 @@ from typing import Any
 from aqueduct.providers.compatible.quirks import ErrorRule, Meaning, Quirks, Reasoning, UsageReport
 from aqueduct.providers.field_policy import always
 
-_PDF = frozenset({"application/pdf"})
 _DEVELOPER = {"developer": "system"}
 _MAX_TOKENS = {"max_completion_tokens": "max_tokens"}
 _AS_REASONING = {"reasoning_content": "reasoning"}
@@ -98,7 +97,7 @@ QUIRKS: dict[str, Quirks] = {
         has_stream_options=False,
         usage=UsageReport.LAST_CHUNK,
         reasoning=Reasoning.PARTS,
-        file_types=_PDF,
+        reads_files=True,
     ),
     "groq": Quirks(
         refused={**_NO_AUDIO, **_NO_SEARCH, **_NO_BIAS, **_NO_LOGPROBS},
@@ -160,7 +159,7 @@ QUIRKS: dict[str, Quirks] = {
             ErrorRule(403, r"\b(?:flagged|moderation)\b", Meaning.CONTENT_POLICY),
             ErrorRule(403, r"\bkey limit exceeded\b", Meaning.NO_CREDIT),
         ),
-        file_types=_PDF,
+        reads_files=True,
     ),
     "perplexity": Quirks(
         renamed=_MAX_TOKENS,

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from aqueduct.domain.http import Headers, Origin, UpstreamRequest
 from aqueduct.domain.model import Provider, StructuredOutput, Target
-from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError
+from aqueduct.errors import InvalidRequest, UpstreamError
 from aqueduct.providers.authentication import gemini_headers
 from aqueduct.providers.base import EVENT_STREAM, Answer, StreamReader
 from aqueduct.providers.chat_target import upstream_model
@@ -27,7 +27,7 @@ from aqueduct.providers.gemini.stream import GeminiStreamReader
 from aqueduct.providers.gemini.tools import are_held
 from aqueduct.providers.gemini.usage import read_units
 from aqueduct.providers.gemini.wire import read_response
-from aqueduct.providers.openai import CONTENT_HEADERS
+from aqueduct.providers.posting import CONTENT_HEADERS, origin_of
 from aqueduct.providers.translation import write_answer
 from aqueduct.wire.chat_writer import Choice
 from aqueduct.wire.request import Request
@@ -64,9 +64,7 @@ class GeminiOperation:
         )
 
     def _origin(self, provider: Provider) -> Origin:
-        if provider.origin is None:
-            raise ConfigurationError(f"provider {provider.name!r} has no base_url")
-        return provider.origin
+        return origin_of(provider)
 
     def _resource(self, provider: Provider, model: str, *, is_resource: bool) -> str:
         """Return the path of a model; `tunedModels/…` may be named whole."""

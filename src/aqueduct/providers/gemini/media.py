@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from aqueduct.errors import InvalidRequest
+from aqueduct.providers.base64_data import is_base64, without_spaces
 
 FILE_TYPES = frozenset(
     {"application/pdf", "image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"}
@@ -19,6 +20,7 @@ FILE_TYPES = frozenset(
 
 KNOWN_FILE = re.compile(r"gs://.+|https://generativelanguage\.googleapis\.com/[^?#]*files/[^?#]+")
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
+_HEAD_CHARACTERS = 512
 _SUFFIX = re.compile(r"\.([A-Za-z0-9]{1,5})$")
 _TYPE_BY_SUFFIX = {
     "pdf": "application/pdf",
@@ -58,7 +60,7 @@ def read_media(part: dict[str, Any], path: str) -> dict[str, Any]:
 def _by_url(url: str, path: str, default_type: str) -> dict[str, Any]:
     if KNOWN_FILE.fullmatch(url):
         return {"fileData": {"mimeType": _guessed(url, default_type), "fileUri": url}}
-    match = _DATA_URL.match(url)
+    match = _DATA_URL.match(url[:_HEAD_CHARACTERS])
     if match is None:
         raise InvalidRequest("This model takes data URLs and Google's own addresses only.", param=path)
     data = url[match.end() :]
@@ -77,7 +79,11 @@ def _file(file: dict[str, Any], path: str) -> dict[str, Any]:
     guessed = _guessed(file.get("filename") or "", "application/pdf")
     data = file.get("file_data")
     if data is not None:
-        inline = _by_url(data, f"{path}.file_data", guessed) if ":" in data else _inline(guessed, data, path)
+        inline = (
+            _by_url(data, f"{path}.file_data", guessed)
+            if ":" in data[:_HEAD_CHARACTERS]
+            else _inline(guessed, data, path)
+        )
         media_type = next(iter(inline.values()))["mimeType"]
         if media_type not in FILE_TYPES:
             raise InvalidRequest(f"This model does not read files of the type {media_type}.", param=f"{path}.file_data")
@@ -95,9 +101,7 @@ def _guessed(name: str, default_type: str) -> str:
 
 
 def _inline(media_type: str, data: str, path: str) -> dict[str, Any]:
-    data = "".join(data.split())
-    try:
-        base64.b64decode(data, validate=True)
-    except ValueError:
-        raise InvalidRequest("The data is not base64.", param=path) from None
+    data = without_spaces(data)
+    if not is_base64(data):
+        raise InvalidRequest("The data is not base64.", param=path)
     return {"inlineData": {"mimeType": media_type, "data": data}}

@@ -28,6 +28,8 @@ from aqueduct.wire.sse import SseSplitter
 class GeminiStreamReader(TranslatedReader):
     """Reads one stream."""
 
+    _has_last_frame = False
+
     def __init__(self, request: Request) -> None:
         super().__init__(request, SseSplitter())
         self._reasons: dict[int, str] = {}

@@ -4,14 +4,13 @@ Results of tools carry the name of their tool there and come in the order of the
 so that names and order are found by it. Source: Ollama's API reference, `POST /api/chat`.
 """
 
-import base64
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from aqueduct.errors import InvalidRequest
+from aqueduct.providers.base64_data import is_base64, split_data_url, without_spaces
 from aqueduct.providers.functions import object_text
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.messages import (
@@ -32,7 +31,7 @@ from aqueduct.wire.messages import (
     part_text,
 )
 
-_IMAGE = re.compile(r"data:image/(?:png|jpe?g|webp)(?:;[\w.+=-]+)*?;base64,(?P<data>[A-Za-z0-9+/=\s]+)", re.IGNORECASE)
+_IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/jpg", "image/webp"})
 
 
 class _Reasoning(msgspec.Struct):
@@ -177,17 +176,15 @@ def _asked(message: UserMessage, path: str) -> dict[str, Any]:
 
 def _image(part: ImagePart, path: str) -> str:
     """Return an image's data in base64; addresses are fetched by the gateway, before an adapter sees them."""
-    match = _IMAGE.fullmatch(msgspec.json.decode(part.image_url.url, type=str))
-    if match is None:
+    media_type, data, is_encoded = split_data_url(msgspec.json.decode(part.image_url.url, type=str)) or ("", "", False)
+    if media_type not in _IMAGE_TYPES or not data or not is_encoded:
         raise InvalidRequest(
             "This model takes images as `data:` URLs in base64, of the types image/png, image/jpeg and image/webp.",
             param=path,
         )
-    data = "".join(match["data"].split())
-    try:
-        base64.b64decode(data, validate=True)
-    except ValueError:
-        raise InvalidRequest("The data is not base64.", param=path) from None
+    data = without_spaces(data)
+    if not is_base64(data):
+        raise InvalidRequest("The data is not base64.", param=path)
     return data
 
 

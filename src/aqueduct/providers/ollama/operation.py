@@ -12,7 +12,7 @@ import msgspec
 
 from aqueduct.domain.http import Headers, UpstreamRequest
 from aqueduct.domain.model import StructuredOutput, Target
-from aqueduct.errors import ConfigurationError, InvalidRequest, UpstreamError
+from aqueduct.errors import InvalidRequest, UpstreamError
 from aqueduct.providers.authentication import bearer_headers
 from aqueduct.providers.base import Answer, StreamReader
 from aqueduct.providers.chat_target import carried_chat, upstream_model
@@ -30,7 +30,7 @@ from aqueduct.providers.ollama.options import (
 )
 from aqueduct.providers.ollama.stream import OllamaStreamReader
 from aqueduct.providers.ollama.tools import read_tools
-from aqueduct.providers.openai import CONTENT_HEADERS
+from aqueduct.providers.posting import post
 from aqueduct.wire.chat import ChatRequest
 from aqueduct.wire.request import Request
 
@@ -80,17 +80,9 @@ class OllamaChat:
 
     def build_request(self, request: Request, target: Target) -> UpstreamRequest:
         """Translate the request, or raise `InvalidRequest` naming what cannot be carried."""
-        provider = target.provider
-        if provider.origin is None:
-            raise ConfigurationError(f"provider {provider.name!r} has no base_url")
         POLICY.check(request, target)
-        return UpstreamRequest(
-            method="POST",
-            origin=provider.origin,
-            path=f"{provider.base_path}/chat",
-            headers=(*CONTENT_HEADERS, *bearer_headers(provider)),
-            body=msgspec.json.encode(_body(carried_chat(request, target), target)),
-        )
+        body = msgspec.json.encode(_body(carried_chat(request, target), target))
+        return post(target.provider, "/chat", bearer_headers(target.provider), body)
 
     def read_response(self, request: Request, body: bytes) -> Answer:
         """Translate a whole answer."""

@@ -74,3 +74,13 @@ async def test_nobody_waiting_ends_it() -> None:
     begun(flights).fail()
     begun(flights).land(None)
     assert len(flights) == 0
+
+
+async def test_who_has_waited_for_too_long_goes_his_own_way() -> None:
+    flights: Flights[str] = Flights(max_wait_seconds=0.01)
+    lead = begun(flights)
+    tasks = await waiting(flights, 2)
+    assert [await task for task in tasks] == [None, None]
+    assert flights.begin("k") is None
+    lead.land("answer")
+    assert len(flights) == 0

@@ -12,6 +12,7 @@ from aqueduct.gateway.documents import kinds
 from aqueduct.gateway.documents.charset import decode
 from aqueduct.gateway.documents.text import Full, TextBuilder
 from aqueduct.gateway.documents.worker import (
+    BUG,
     MAX_FILE_BYTES,
     NATIVE,
     TEXT,
@@ -171,3 +172,11 @@ def test_a_text_that_takes_too_long_ends_where_it_is() -> None:
     with pytest.raises(Full):
         text.add(" and another")
     assert text.build().startswith("a page and another\n[The document goes on")
+
+
+def test_a_bug_of_ours_is_not_laid_to_the_document() -> None:
+    code, payload = answer(b"{}", b"words of the document")  # what is to be known of a file is missing
+    assert code == BUG
+    assert payload.endswith(b"KeyError")
+    assert b"worker.py" in payload
+    assert b"words" not in payload

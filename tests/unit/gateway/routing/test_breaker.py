@@ -112,3 +112,28 @@ def test_one_that_is_switched_off_never_opens(symptom: Symptom) -> None:
     breaker = Breaker(BreakerRules(is_enabled=False))
     assert not any(breaker.fail(symptom, 0.0, 5.0) for _ in range(100))
     assert breaker.is_ready(0.0)
+
+
+def test_one_that_has_too_much_to_do_goes_on_getting_what_it_was_answering() -> None:
+    breaker = Breaker(RULES)
+    for _ in range(RULES.failures):
+        breaker.fail(Symptom.OVERLOAD, 0.0, None, 4)
+    assert breaker.state(0.0) is BreakerState.OPEN
+    assert (breaker.room, breaker.open_until) == (4, 10.0)
+    # A place was free, and somebody else has had it: there is one less, and it is not out for longer.
+    assert not breaker.fail(Symptom.OVERLOAD, 5.0, None, 3)
+    assert (breaker.room, breaker.open_until) == (3, 10.0)
+    breaker.succeed()
+    assert not breaker.fail(Symptom.FAILURE, 6.0, None, 3)  # one failure among answers is no outage
+    assert breaker.begin(10.0)
+    breaker.end_probe(is_alive=True)
+    assert breaker.is_closed
+    assert breaker.room == 0
+
+
+def test_one_that_says_when_to_come_back_gets_nothing_until_then() -> None:
+    breaker = Breaker(RULES)
+    assert breaker.fail(Symptom.RATE_LIMIT, 0.0, 7.0, 4)
+    assert breaker.room == 0
+    assert breaker.fail(Symptom.OVERLOAD, 0.0, 8.0, 4)
+    assert breaker.room == 0

@@ -157,7 +157,7 @@ def test_all_any_and_not_mean_what_they_say(condition: Condition, is_stream: boo
 @given(st.text(min_size=1, max_size=20), st.floats(0, 100), st.floats(0, 100))
 def test_whoever_is_among_a_smaller_share_is_among_a_larger_one(user: str, one: float, other: float) -> None:
     smaller, larger = sorted((one, other))
-    by, seen = Grouping(GroupKind.USER), facts(user=user)
+    by, seen = Grouping(GroupKind.END_USER), facts(user=user)
     assert not holds(Percentage(value=smaller, by=by), seen) or holds(Percentage(value=larger, by=by), seen)
 
 
@@ -170,7 +170,7 @@ def test_a_fraction_is_between_0_and_1_for_every_key(key: bytes) -> None:
     ("by", "key"),
     [
         (Grouping(), b"tok_1"),
-        (Grouping(GroupKind.USER), b"u-1"),
+        (Grouping(GroupKind.END_USER), b"u-1"),
         (Grouping(GroupKind.TEAM), b"tea_1"),
         (Grouping(GroupKind.ORGANISATION), b"org_1"),
         (Grouping(GroupKind.HEADER, "x-session"), b"s-1"),

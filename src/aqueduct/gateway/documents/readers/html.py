@@ -1,11 +1,10 @@
-"""HTML, by the standard library's parser, which runs nothing and fetches nothing: what a page says, not its looks."""
+"""HTML: what a page says, not its looks; nothing in it is run or fetched."""
 
 import re
-from html.parser import HTMLParser
-
-from typing_extensions import override
+from collections import Counter
 
 from aqueduct.gateway.documents.charset import decode
+from aqueduct.gateway.documents.markup import Piece, read_pieces
 from aqueduct.gateway.documents.text import TextBuilder
 
 _HIDDEN = frozenset({"script", "style", "template", "noscript", "svg", "math", "iframe", "object", "select", "head"})
@@ -16,43 +15,53 @@ _BLOCKS = frozenset({
 })  # fmt: skip
 _HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
 _SPACES = re.compile(r"\s+")
-_PIECE = 64 * 1024
+_PIECES_A_LOOK = 4096
+"""So often the clock is looked at, for pages that say nothing."""
 
 
 def read(data: bytes, text: TextBuilder) -> None:
     """Add the title and the body."""
     page = _Page(text)
-    source = decode(data, is_marked_up=True)
-    for start in range(0, len(source), _PIECE):
-        page.feed(source[start : start + _PIECE])
-    page.close()
-    page.end()
+    for number, (piece, value) in enumerate(read_pieces(decode(data, is_marked_up=True))):
+        if number % _PIECES_A_LOOK == 0:
+            text.add("")
+        if piece is Piece.TEXT:
+            page.say(value)
+        elif piece is Piece.START:
+            page.start(value)
+        else:
+            page.end(value)
+    page.finish()
 
 
-class _Page(HTMLParser):
+class _Page:
     """Gathers the text of one block at a time, and adds it where the block ends."""
 
     def __init__(self, text: TextBuilder) -> None:
-        super().__init__(convert_charrefs=True)
         self._text = text
         self._line: list[str] = []
         self._prefix = ""
         self._hidden: list[str] = []
+        self._hidden_by: Counter[str] = Counter()
+        """How many of each are open: pages nest them by the million."""
         self._is_title = False
         self._is_preformatted = False
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Add what is left."""
         self._break()
 
-    @override
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def start(self, tag: str) -> None:
+        """Take a tag that begins an element."""
         if tag == "title":
             self._is_title = True
         elif tag == "body" or (self._hidden == ["head"] and tag in _BLOCKS):
-            self._hidden.clear()  # the end of the head may be left out, and the beginning of the body
+            # The end of the head may be left out, and the beginning of the body.
+            self._hidden.clear()
+            self._hidden_by.clear()
         elif tag in _HIDDEN:
             self._hidden.append(tag)
+            self._hidden_by[tag] += 1
         if tag in _BLOCKS:
             self._break()
             self._prefix = _HEADINGS.get(tag) or ("- " if tag == "li" else "")
@@ -63,14 +72,16 @@ class _Page(HTMLParser):
         if tag == "pre":
             self._is_preformatted = True
 
-    @override
-    def handle_endtag(self, tag: str) -> None:
+    def end(self, tag: str) -> None:
+        """Take a tag that ends an element."""
         if tag == "title" and self._is_title:
             self._is_title = False
             self._break()
-        if tag in self._hidden:
-            while self._hidden.pop() != tag:
-                pass
+        if self._hidden_by.get(tag):
+            ended = ""
+            while ended != tag:
+                ended = self._hidden.pop()
+                self._hidden_by[ended] -= 1
         if tag in _BLOCKS:
             self._break()
             if tag == "pre":
@@ -78,10 +89,10 @@ class _Page(HTMLParser):
             elif tag in _HEADINGS or tag in ("p", "table"):
                 self._text.add("\n")
 
-    @override
-    def handle_data(self, data: str) -> None:
+    def say(self, words: str) -> None:
+        """Take text."""
         if self._is_title or not self._hidden:
-            self._line.append(data)
+            self._line.append(words)
 
     def _break(self) -> None:
         words = "".join(self._line)
