@@ -140,8 +140,14 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         attachments = Attachments(opener, fetcher, reader, Room(settings.max_attachment_bytes))
         accounts = journal if settings.unaccounted == "refuse" else BestEffortJournal(journal)
         mirrors = Mirrors(opener, attachments, accounts, capture_writer, traffic)
-        checked = CheckedOpener(opener, checker)
-        router = Router(opener, checked, price_book, events.emit, traffic, Extras(attachments, mirrors))
+        router = Router(
+            opener,
+            CheckedOpener(opener, checker),
+            price_book,
+            events.emit,
+            traffic,
+            Extras(attachments, mirrors),
+        )
         pipeline = Pipeline(
             state,
             authenticator,
