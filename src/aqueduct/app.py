@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping
 from typing import Any, Protocol, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from typing_extensions import override
 
 from aqueduct.cache.contract import AnswerStore
 from aqueduct.cache.memory import MemoryAnswers
@@ -18,6 +20,7 @@ from aqueduct.config.price_book import PriceBook
 from aqueduct.control.bootstrap import announce, create_first_token
 from aqueduct.control.budget_watch import BudgetWatch
 from aqueduct.control.deliveries import Deliveries
+from aqueduct.control.public_address import public_origin
 from aqueduct.control.recovery import Recovery
 from aqueduct.control.served import check_credentials
 from aqueduct.control.webhook_addresses import WebhookAddresses
@@ -29,7 +32,9 @@ from aqueduct.counters.memory import MemoryCounters
 from aqueduct.counters.valkey import ValkeyCounters
 from aqueduct.domain.budget import Budget
 from aqueduct.domain.health import TargetHealth
+from aqueduct.domain.model import Model
 from aqueduct.domain.principal import Principal
+from aqueduct.domain.session import PREFIX as SESSION_PREFIX
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.errors import CountersUnavailable, TokenCheckUnavailable
 from aqueduct.gateway.account import BestEffortJournal, Ledger
@@ -71,6 +76,7 @@ from aqueduct.storage.events import Events
 from aqueduct.storage.hearing import Hearing
 from aqueduct.storage.journal import Journal as FileJournal
 from aqueduct.storage.retention import Retention
+from aqueduct.storage.session_principals import SessionStore
 from aqueduct.storage.shipper import Shipper
 from aqueduct.storage.spending import read_spending
 from aqueduct.telemetry.metrics import CONFIG_IS_REFUSED
@@ -134,8 +140,14 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         attachments = Attachments(opener, fetcher, reader, Room(settings.max_attachment_bytes))
         accounts = journal if settings.unaccounted == "refuse" else BestEffortJournal(journal)
         mirrors = Mirrors(opener, attachments, accounts, capture_writer, traffic)
-        checked = CheckedOpener(opener, checker)
-        router = Router(opener, checked, price_book, events.emit, traffic, Extras(attachments, mirrors))
+        router = Router(
+            opener,
+            CheckedOpener(opener, checker),
+            price_book,
+            events.emit,
+            traffic,
+            Extras(attachments, mirrors),
+        )
         pipeline = Pipeline(
             state,
             authenticator,
@@ -146,8 +158,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         )
         admin = AdminApplication(workspace, authenticator, lambda: list_health(state.snapshot, traffic))
         api = AsgiEndpoint(admin, state, client_address, min(settings.max_body_bytes, _MAX_ADMIN_BODY_BYTES))
+        site = PagesApplication(workspace, state, settings, http, public_origin(settings, listener.getsockname()[1]))
         server = GatewayServer(
-            Endpoints(pipeline, state, api),
+            Endpoints(pipeline, state, api, AsgiEndpoint(site, state, client_address, _MAX_ADMIN_BODY_BYTES)),
             settings,
             state,
             lambda: announce(first_token, workspace, listener, model=_example(snapshot)),
@@ -237,14 +250,17 @@ async def _run(server: GatewayServer, listener: socket.socket, background: Itera
 
 
 class StoredTokens:
-    """API tokens out of the database, for the authenticator."""
+    """API tokens, and sessions of the pages, out of the database, for the authenticator."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._store = ApiTokenStore(workspace.database, workspace.keys)
+        self._sessions = SessionStore(workspace.database, workspace.keys)
 
     async def find(self, value: str) -> Principal | None:
         """Look a value up; raise `TokenCheckUnavailable` while the database is gone."""
         try:
+            if value.startswith(SESSION_PREFIX):
+                return await self._sessions.find(value, time.time())
             return await self._store.find(value)
         except (SQLAlchemyError, OSError) as error:
             logger.warning("token not checked: the database does not answer", reason=type(error).__name__)
@@ -270,29 +286,73 @@ class StoredSpending:
             raise CountersUnavailable("Budgets cannot be checked at the moment. Try again shortly.") from error
 
 
-class AdminApplication:
-    """The admin API, imported when it is first asked for, in a thread: FastAPI is most of a second and 30 MB."""
+class LazyApplication:
+    """An application that is imported when it is first asked for, in a thread."""
 
-    def __init__(self, workspace: Workspace, authenticator: Authenticator, health: ListHealth) -> None:
-        self._workspace = workspace
-        self._authenticator = authenticator
-        self._health = health
+    def __init__(self) -> None:
         self._building: asyncio.Future[Application] | None = None
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
         if self._building is None:
-            self._building = asyncio.ensure_future(asyncio.to_thread(self._build))
+            self._building = asyncio.ensure_future(asyncio.to_thread(self.build))
         application = await asyncio.shield(self._building)
         await application(scope, receive, send)
 
-    def _build(self) -> Application:
+    def build(self) -> Application:
+        """Import it and put it together."""
+        raise NotImplementedError
+
+
+class AdminApplication(LazyApplication):
+    """The admin API: FastAPI is most of a second and 30 MB."""
+
+    def __init__(self, workspace: Workspace, authenticator: Authenticator, health: ListHealth) -> None:
+        super().__init__()
+        self._workspace = workspace
+        self._authenticator = authenticator
+        self._health = health
+
+    @override
+    def build(self) -> Application:
         from aqueduct.admin_api.application import build_application  # noqa: PLC0415 -- heavy, see above
 
         return build_application(self._workspace.registry, self._authenticate, self._health)
 
     async def _authenticate(self, scope: MutableMapping[str, Any]) -> Principal:
         return await self._authenticator.authenticate(scope[CALL])
+
+
+class PagesApplication(LazyApplication):
+    """The pages: Starlette, Jinja, argon2 and what issuers and passkeys take are most of a second."""
+
+    def __init__(self, workspace: Workspace, state: State, settings: Settings, http: Transport, origin: str) -> None:
+        super().__init__()
+        self._workspace = workspace
+        self._state = state
+        self._http = http
+        self._options = transport_options(settings)
+        self._origin = origin
+
+    @override
+    def build(self) -> Application:
+        from aqueduct.web.application import build_application  # noqa: PLC0415 -- heavy, see above
+        from aqueduct.web.services import open_services  # noqa: PLC0415 -- heavy, see above
+        from aqueduct.web.ways import open_ways  # noqa: PLC0415 -- heavy, see above
+
+        registry = self._workspace.registry
+        ways = open_ways(
+            registry,
+            self._workspace.vault,
+            self._http,
+            self._options,
+            lambda: self._state.snapshot.sign_in,
+            self._origin,
+        )
+        return build_application(open_services(registry, self._visible, ways))
+
+    def _visible(self, principal: Principal) -> list[tuple[str, Model]]:
+        return self._state.snapshot.visible(principal)
 
 
 def _counters(settings: Settings) -> Counters:

@@ -9,7 +9,9 @@ Code raises; only `wire/errors.py` renders. No message may hold a credential, an
     │   ├── NotFound
     │   ├── AlreadyExists
     │   ├── NotAllowed                whoever asks may not do this
-    │   └── Stale                     somebody else has changed it since it was read
+    │   ├── Stale                     somebody else has changed it since it was read
+    │   ├── SignInRefused             a way in did not lead in: says to the person why
+    │   └── TooManyAttempts           somebody guesses
     ├── RequestError                  safe to show to the client: status, type, code, param
     │   ├── InvalidRequest            400
     │   ├── InvalidJsonSchema         400
@@ -85,6 +87,22 @@ class NotAllowed(ControlError):
 
 class Stale(ControlError):
     """The version that a change was made from is no longer the newest."""
+
+
+class SignInRefused(ControlError):
+    """Whoever wants to sign in has not shown who he is; `code` is for whom he asks for help. The log may have more."""
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TooManyAttempts(ControlError):
+    """Somebody tried too often to sign in; `retry_after_seconds` is how long to wait."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class RequestError(AqueductError):

@@ -71,6 +71,16 @@ def split_names(text: object) -> object:
     return tuple(re.split(r"[,\s]+", text.strip(", \t"))) if isinstance(text, str) else text
 
 
+def parse_public_url(text: object) -> object:
+    """Check that a text is an origin (`https://ai.example.org`), and leave out a slash behind it."""
+    if not isinstance(text, str):
+        return text
+    plain = text.strip().rstrip("/").lower()
+    if not re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", plain):
+        raise ValueError("must be such as https://ai.example.org, without a path")
+    return re.sub(r"(?<=^http:)(//.*):80$|(?<=^https:)(//.*):443$", lambda match: match[1] or match[2], plain)
+
+
 class Settings(BaseModel):
     """Every setting with its default; sizes are in bytes (`64MiB` is understood), durations in seconds."""
 
@@ -94,6 +104,8 @@ class Settings(BaseModel):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    public_url: Annotated[str | None, BeforeValidator(parse_public_url)] = None
+    """Where browsers find the gateway; None is this machine alone."""
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -12,11 +12,13 @@ from aqueduct.cli.options import AsJson, WithinOrganisation, spread
 from aqueduct.cli.printing import show_list
 from aqueduct.cli.session import in_workspace, note
 from aqueduct.control.bulk import create_users
+from aqueduct.control.one_time_links import OneTimeLinks, link_of
 from aqueduct.control.teams import Memberships
 from aqueduct.control.users import NewUser, Users
 from aqueduct.control.workspace import Workspace
 from aqueduct.domain.actor import SYSTEM
 from aqueduct.domain.identity import Role, User
+from aqueduct.domain.session import Purpose
 from aqueduct.storage.pages import MAX_SIZE, Listing
 
 commands = typer.Typer(help="Users: people, each in one organisation.", no_args_is_help=True)
@@ -138,6 +140,23 @@ def delete(name: Named) -> None:
     """Delete a user and close the user's tokens; the usage stays."""
     gone = in_workspace(lambda workspace: Users(workspace.registry).delete(SYSTEM, name))
     note(f"Deleted `{gone.name}` ({gone.id}).")
+
+
+@commands.command("sign-in-link")
+def sign_in_link(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Users' names, ids or e-mail addresses.")],
+    invite: Annotated[bool, typer.Option("--invite", help="It works for a week instead of an hour.")] = False,
+    url: Annotated[str, typer.Option(help="Where browsers find the gateway.")] = "http://localhost:8000",
+) -> None:
+    """Print a link for each user that signs in once, to choose a password."""
+    purpose = Purpose.INVITATION if invite else Purpose.SIGN_IN
+
+    async def create(workspace: Workspace) -> list[str]:
+        links = OneTimeLinks(workspace.registry)
+        return [await links.create(SYSTEM, name, purpose) for name in names]
+
+    for value in in_workspace(create):
+        print(link_of(url, value))
 
 
 @commands.command("import")

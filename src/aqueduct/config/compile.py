@@ -15,6 +15,7 @@ from aqueduct.config.load import Source
 from aqueduct.config.prices import compile_prices
 from aqueduct.config.routing import check_fallbacks, compile_breaker, compile_limits, compile_routing
 from aqueduct.config.schema import Document, ModelNode, ProviderNode, TargetNode, TimeoutsNode
+from aqueduct.config.sign_in import compile_sign_in
 from aqueduct.config.steering import check_steering, compile_steering
 from aqueduct.domain.http import PLAIN_TIMEOUTS, STREAM_TIMEOUTS, Origin, Timeouts
 from aqueduct.domain.model import EMBEDDED_MODEL, Model, Provider, StructuredOutput, Target
@@ -162,7 +163,8 @@ class _Compiler:
         snapshot = _snapshot(models)
         check_fallbacks(models, snapshot, self._source)
         check_steering(models, snapshot, self._source)
-        return snapshot
+        sign_in = compile_sign_in(document.sign_in, self._source)
+        return msgspec.structs.replace(snapshot, sign_in=sign_in)
 
     def _with_keys(self, target: Target, node: ProviderNode) -> list[Target]:
         """Return the target once for each key of its provider: every credential has a health of its own."""

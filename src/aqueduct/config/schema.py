@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from aqueduct.config.sign_in import SignInNode
 from aqueduct.config.steering_nodes import By, GroupName, MirrorNode, Percent, RuleNode
 from aqueduct.domain.model import StructuredOutput
 from aqueduct.domain.routing import Stickiness, Strategy
@@ -172,5 +173,6 @@ class Document(_Node, frozen=True):
 
     organisations: Any = None
     webhooks: Any = None
+    sign_in: SignInNode = SignInNode()
     providers: list[ProviderNode] = []
     models: list[ModelNode] = []

@@ -8,10 +8,12 @@ import json
 import shlex
 import socket
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 from aqueduct.control.api_tokens import CreatedToken
+from aqueduct.control.one_time_links import FIRST_LIFETIME_SECONDS, OneTimeLinks, link_of
 from aqueduct.control.organisations import Organisations
 from aqueduct.control.owners import NewApiToken
 from aqueduct.control.registry import new_id
@@ -20,6 +22,7 @@ from aqueduct.control.workspace import Workspace
 from aqueduct.domain.actor import SYSTEM
 from aqueduct.domain.identity import Organisation, Role
 from aqueduct.domain.scopes import ADMIN_SCOPE
+from aqueduct.domain.session import Purpose
 from aqueduct.errors import AlreadyExists
 from aqueduct.storage import api_tokens
 from aqueduct.storage.directory import DataDirectory, write_private
@@ -40,13 +43,22 @@ async def create_first_token(workspace: Workspace) -> str | None:
             created = await create_administrator(workspace)
         except AlreadyExists:
             return None  # another process started at the same moment, and shows it
-        write_private(waiting, created.value.encode())
-        return created.value
+        write_private(waiting, created.api_token.value.encode())
+        write_private(waiting_link_file(workspace.directory), created.link.encode())
+        return created.api_token.value
     return waiting.read_text() if waiting.exists() else None
 
 
-async def create_administrator(workspace: Workspace) -> CreatedToken:
-    """Make an organisation, its administrator and a token of his that may do all that he may: all of it, or nothing.
+@dataclass(frozen=True)
+class FirstKeys:
+    """What the first administrator gets in with: an API token, and the value of a one-time link to the pages."""
+
+    api_token: CreatedToken
+    link: str = field(repr=False)
+
+
+async def create_administrator(workspace: Workspace) -> FirstKeys:
+    """Make an organisation, its administrator and what he gets in with, which lets him do all that he may, or nothing.
 
     Raises `AlreadyExists` where there is one already.
     """
@@ -57,7 +69,10 @@ async def create_administrator(workspace: Workspace) -> CreatedToken:
         wanted = NewUser(name=ADMINISTRATOR, role=Role.ADMIN)
         administrator = await Users(registry).add_new(change, wanted, organisation.id)
         first = NewApiToken(name=NAME, user=administrator.id, scopes=(ADMIN_SCOPE,))
-        return await workspace.api_tokens.add_new(change, first)
+        created = await workspace.api_tokens.add_new(change, first)
+        links = OneTimeLinks(registry)
+        link = await links.add_new(change, administrator, Purpose.SIGN_IN, FIRST_LIFETIME_SECONDS)
+        return FirstKeys(created, link)
 
 
 def announce(
@@ -76,6 +91,7 @@ def announce(
     output = sys.stdout if output is None else output
     url = base_url(listener)
     output.write(f"Aqueduct listens on {url}\n")
+    announce_link(url, workspace.directory, output)
     if first_token is not None:
         waiting = waiting_file(workspace.directory)
         if output.isatty():
@@ -91,6 +107,25 @@ def announce(
     else:
         output.write("API tokens: `aqueduct token list`, or `aqueduct token create --name NAME` for another one\n")
     output.flush()
+
+
+def announce_link(url: str, directory: DataDirectory, output: TextIO) -> None:
+    """Show the first administrator's link to the pages, if it was not yet: on a terminal itself, else where it is."""
+    waiting = waiting_link_file(directory)
+    if not waiting.exists():
+        return
+    link = link_of(url, waiting.read_text())
+    if output.isatty():
+        output.write(f"\nSign in to the pages, once and within a week, by:\n\n    {link}\n")
+    else:
+        write_private(directory.first_link, f"{link}\n".encode())
+        output.write(f"Your first link to the pages, which works once, is in {directory.first_link}\n")
+    waiting.unlink()
+
+
+def waiting_link_file(directory: DataDirectory) -> Path:
+    """Return where the value of the first link waits to be shown."""
+    return directory.first_link.with_name("first-sign-in-link.unshown")
 
 
 def waiting_file(directory: DataDirectory) -> Path:

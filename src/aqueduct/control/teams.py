@@ -1,5 +1,8 @@
 """What can be done with teams, and with who is in them."""
 
+from collections.abc import Mapping
+
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typing_extensions import override
 
@@ -80,6 +83,11 @@ class Memberships(Aggregate[Membership]):
     @override
     def taken(self) -> str:
         return "This user is in the team already."
+
+    @override
+    def merge(self, before: Membership, changes: Mapping[str, object]) -> Membership:
+        # What somebody changes by hand is his from then on: no rule takes it back.
+        return msgspec.structs.replace(super().merge(before, changes), given_by=None)
 
     @override
     async def end(self, change: Change, item: Membership) -> None:

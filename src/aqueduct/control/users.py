@@ -12,7 +12,8 @@ from aqueduct.domain.identity import RANK_OF_ROLE, Role, User
 from aqueduct.domain.permissions import Resource
 from aqueduct.domain.scopes import Kind
 from aqueduct.errors import AlreadyExists, InvalidValue
-from aqueduct.storage.aggregates import BUDGETS, LIMITS, MEMBERSHIPS, MODEL_RULES, USERS
+from aqueduct.storage import sign_in
+from aqueduct.storage.aggregates import BUDGETS, IDENTITIES, LIMITS, MEMBERSHIPS, MODEL_RULES, PASSKEYS, USERS
 from aqueduct.storage.api_tokens import API_TOKENS
 
 MAX_EMAIL_CHARACTERS = 254
@@ -83,10 +84,11 @@ class Users(Aggregate[User]):
 
     @override
     async def end(self, change: Change, item: User) -> None:
-        """Close the tokens, and leave the teams."""
+        """Close the tokens, leave the teams, sign out, and forget what he signed in with."""
         await API_TOKENS.close(change.connection, "revoked_at", change.now, user_id=item.id)
-        for records in (MEMBERSHIPS, MODEL_RULES, LIMITS, BUDGETS):
+        for records in (MEMBERSHIPS, MODEL_RULES, LIMITS, BUDGETS, IDENTITIES, PASSKEYS):
             await records.remove_where(change.connection, user_id=item.id)
+        await sign_in.remove_all_of(change.connection, item.id)
         await super().end(change, item)
 
 

@@ -74,12 +74,13 @@ class User(Versioned, frozen=True, kw_only=True):
 
 
 class Membership(Versioned, frozen=True, kw_only=True):
-    """A user in a team."""
+    """A user in a team; `given_by` is the identity by whose claims a rule gave it, None: somebody did by hand."""
 
     team_id: str
     user_id: str
     organisation_id: str
     role: TeamRole = TeamRole.MEMBER
+    given_by: str | None = None
 
 
 class ServiceAccount(Versioned, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ import msgspec
 
 from aqueduct.domain.model import Model
 from aqueduct.domain.principal import Principal
+from aqueduct.domain.sign_in import SignIn
 from aqueduct.errors import ModelNotFound
 
 WILDCARD = "*"
@@ -14,13 +15,14 @@ _SHOWN_CHARACTERS = 200
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The models by every name a client may ask for (names and aliases), and the one behind every other name.
 
-    `hidden` are those, by their names, that only other models lead to.
+    `hidden` are those, by their names, that only other models lead to; `sign_in` is how people may sign in.
     """
 
     models: tuple[Model, ...] = ()
     by_name: dict[str, Model] = {}
     wildcard: Model | None = None
     hidden: dict[str, Model] = {}
+    sign_in: SignIn = SignIn()
 
     def resolve(self, principal: Principal, name: str) -> Model:
         """Return the model behind `name`; what the principal may not use is as unknown as what does not exist."""

@@ -1,4 +1,4 @@
-"""Finds out who is calling, by the API token in the request's head."""
+"""Finds out who is calling, by the API token in the request's head; for our pages, by the session's cookie."""
 
 import hashlib
 import os
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aqueduct.domain.principal import Principal
+from aqueduct.domain.session import CSRF_HEADER, SESSION_COOKIE, is_csrf_of
 from aqueduct.errors import InvalidToken, MissingToken, PermissionDenied
 from aqueduct.gateway.call import Call
 from aqueduct.gateway.client_address import ClientAddress
@@ -14,6 +15,8 @@ from aqueduct.telemetry.metrics import REFUSED_CREDENTIALS
 
 _CREDENTIAL_HEADERS = frozenset({b"authorization", b"api-key", b"x-api-key"})
 _BEARER = b"bearer "
+_CSRF = CSRF_HEADER.encode()
+_SESSION_COOKIE = SESSION_COOKIE.encode()
 _MAX_VALUE_BYTES = 512
 _MAX_CACHED = 50_000
 _FINGERPRINT_BYTES = 16
@@ -130,9 +133,27 @@ def _read_credential(call: Call) -> bytes:
             raise InvalidToken("Two different credentials came with one request. Send one.")
         found = value
     if not found:
+        found = _read_session(call)
+    if not found:
         raise MissingToken(
             "You didn't provide an API token. Send it in the Authorization header, as 'Authorization: Bearer TOKEN'."
         )
     if len(found) > _MAX_VALUE_BYTES or not found.isascii():
         raise InvalidToken("Incorrect API token provided: it is unknown, revoked or expired.")
     return found
+
+
+def _read_session(call: Call) -> bytes | None:
+    """Return the value of the session of somebody who calls from a page of ours; None where it is none.
+
+    A cookie comes with whatever any site has the browser send. It counts only beside what a page of the session alone
+    knows, in a header that no other site can have a browser send without being asked.
+    """
+    given = call.headers.get(_CSRF)
+    if given is None:
+        return None
+    for part in call.headers.get(b"cookie", b"").split(b";"):
+        name, _, value = part.strip().partition(b"=")
+        if name == _SESSION_COOKIE and value.isascii():
+            return value if is_csrf_of(value.decode(), given.decode("latin-1")) else None
+    return None

@@ -24,6 +24,8 @@ Endpoint = Callable[[Call], Awaitable[None]]
 _PREFIX = "/v1"
 _MODELS = "/models/"
 _API = "/api/"
+_PAGES = ("/", "/ui")
+_BELOW_PAGES = "/ui/"
 _JSON: HeaderLines = b"content-type: application/json\r\n"
 _PROMETHEUS = (b"content-type", prometheus_client.CONTENT_TYPE_LATEST.encode())
 
@@ -36,10 +38,11 @@ class Route(NamedTuple):
 
 
 class Endpoints:
-    """Answers every request of the data plane; what is below `/api/` is for `api`."""
+    """Answers every request of the data plane; what is below `/api/` is for `api`, what is below `/ui/` for `pages`."""
 
-    def __init__(self, pipeline: Pipeline, state: State, api: Endpoint) -> None:
+    def __init__(self, pipeline: Pipeline, state: State, api: Endpoint, pages: Endpoint) -> None:
         self._api = api
+        self._pages = pages
         self._pipeline = pipeline
         self._state = state
         self._openapi = encode_openapi()
@@ -70,6 +73,8 @@ class Endpoints:
         """Find what the exact look-up did not."""
         if call.path.startswith(_API):
             return self._api
+        if call.path.startswith(_BELOW_PAGES) or call.path in _PAGES:
+            return self._pages
         path = call.path.removeprefix(_PREFIX)
         if path.startswith(_MODELS) and len(path) > len(_MODELS):
             return self._show_model if call.method == "GET" else self._refuse_method

@@ -3,6 +3,7 @@
 from aqueduct.domain.audit import AuditEntry
 from aqueduct.domain.budget import Budget
 from aqueduct.domain.capture import Capture, CaptureFacts
+from aqueduct.domain.credential import Flow, Identity, Passkey
 from aqueduct.domain.event import Event
 from aqueduct.domain.identity import Membership, Organisation, ServiceAccount, Team, User
 from aqueduct.domain.limit import Limit
@@ -25,6 +26,9 @@ TERMS_ACCEPTANCES = Records(tables.terms_acceptances, TermsAcceptance)
 AUDIT_LOG = Records(tables.audit_log, AuditEntry)
 WEBHOOKS = Records(tables.webhooks, Webhook)
 EVENTS = Records(tables.events, Event)
+IDENTITIES = Records(tables.identities, Identity)
+PASSKEYS = Records(tables.passkeys, Passkey)
+FLOWS = Records(tables.sign_in_flows, Flow)
 CAPTURES = Records(tables.captures, Capture)
 CAPTURE_FACTS = Records(tables.captures, CaptureFacts)
 """The same rows without what was said."""

@@ -22,6 +22,7 @@ class DataDirectory:
         self.revision = self.path / "revision"
         self.journal = self.path / "journal"
         self.first_token = self.path / "first-token"
+        self.first_link = self.path / "first-sign-in-link"
         self.config_note = self.path / "config-file"
         self.lock_file = self.path / "lock"
 

@@ -11,6 +11,7 @@ from aqueduct.storage.tables.captures import captures
 from aqueduct.storage.tables.changes import changes
 from aqueduct.storage.tables.declared import declared_objects
 from aqueduct.storage.tables.idempotency import idempotency_keys
+from aqueduct.storage.tables.identities import identities, issuer_sessions, passkeys, sign_in_flows
 from aqueduct.storage.tables.organisations import organisations, terms_acceptances, terms_of_service
 from aqueduct.storage.tables.people import memberships, service_accounts, teams, users
 from aqueduct.storage.tables.rollups import (
@@ -23,6 +24,7 @@ from aqueduct.storage.tables.rollups import (
     user_rollups,
 )
 from aqueduct.storage.tables.rules import budgets, limits, model_rules
+from aqueduct.storage.tables.sign_in import one_time_links, passwords, sessions
 from aqueduct.storage.tables.usage import usage_attempts, usage_requests
 from aqueduct.storage.tables.webhooks import deliveries, events, webhooks
 
@@ -40,14 +42,21 @@ __all__ = [
     "end_user_rollups",
     "events",
     "idempotency_keys",
+    "identities",
+    "issuer_sessions",
     "limits",
     "memberships",
     "metadata",
     "model_rules",
+    "one_time_links",
     "organisation_rollups",
     "organisations",
+    "passkeys",
+    "passwords",
     "schema_version",
     "service_accounts",
+    "sessions",
+    "sign_in_flows",
     "target_rollups",
     "team_rollups",
     "teams",

@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = "0010"
+SCHEMA_VERSION = "0013"
 """The newest migration; a database that says so needs none."""
 
 metadata = sa.MetaData()

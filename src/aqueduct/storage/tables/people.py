@@ -40,6 +40,7 @@ memberships = sa.Table(
     sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), primary_key=True),
     organisation_id(),
     sa.Column("role", sa.Text, nullable=False),
+    sa.Column("given_by", sa.Text),
     *versioned(),
     sa.Index("memberships_user_id", "user_id"),
 )
