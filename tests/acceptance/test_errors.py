@@ -157,7 +157,7 @@ def test_a_wrong_content_type_or_encoding_is_a_415(gateway: GatewayProcess, head
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v2/chat/completions", "/chat", "/v1", "/v1/v1/models", "/modelsx", "/chat/completions/"]
+    "path", ["/v2/chat/completions", "/chat", "/v1", "/v1/v1/models", "/modelsx", "/chat/completions/"]
 )
 def test_an_unknown_path_is_a_404(gateway: GatewayProcess, path: str) -> None:
     assert row(fetch(gateway, "GET", path)) == (404, INVALID, "unknown_url", None)

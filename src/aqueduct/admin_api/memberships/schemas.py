@@ -7,12 +7,13 @@ from aqueduct.domain.identity import TeamRole
 
 
 class MembershipView(VersionedView):
-    """A user in a team."""
+    """A user in a team; `given_by` is the account at an issuer whose claims put him there, null: a person did."""
 
     team_id: str
     user_id: str
     organisation_id: str
     role: TeamRole
+    given_by: str | None
 
 
 class NewMembership(Body):
