@@ -13,7 +13,6 @@ from aqueduct.domain.http import Headers, Timeouts, UpstreamRequest
 from aqueduct.domain.sign_in import Issuer
 from aqueduct.errors import UpstreamError
 from aqueduct.upstream.addresses import AddressGuard, NotPublic, NotUrl, read_url
-from aqueduct.upstream.connection import UpstreamResponse
 from aqueduct.upstream.options import TransportOptions
 from aqueduct.upstream.transport import Transport
 
@@ -64,7 +63,7 @@ class Reach:
             request = UpstreamRequest(method, origin, path, _HEADERS + headers, body)
             response = await self._transport.send(request, TIMEOUTS)
             try:
-                data = await _read(response)
+                data = await response.read_all(MAX_ANSWER_BYTES)
             finally:
                 response.close()
         except NotUrl as error:
@@ -80,17 +79,6 @@ class Reach:
         except (OSError, UnicodeError):
             raise IssuerFailed(f"{place}: the host was not found") from None
         return _decode(place, response.status, data)
-
-
-async def _read(response: UpstreamResponse) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    while piece := await response.read():
-        size += len(piece)
-        if size > MAX_ANSWER_BYTES:
-            raise IssuerFailed(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _decode(place: str, status: int, data: bytes) -> dict[str, Any]:
