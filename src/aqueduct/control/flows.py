@@ -18,7 +18,6 @@ FLOW_SECONDS = 600.0
 """How long somebody may take at the issuer, or before his authenticator."""
 RANDOM_BYTES = 32
 MAX_BROWSER_CHARACTERS = 100
-MAX_PATH_CHARACTERS = 2000
 
 
 class FlowPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,12 +76,3 @@ def browser_value(cookie: str | None) -> str:
     """
     is_ours = cookie is not None and RANDOM_BYTES <= len(cookie) <= MAX_BROWSER_CHARACTERS and cookie.isascii()
     return cookie if is_ours and cookie is not None else new_value()
-
-
-def local_path(path: str | None) -> str:
-    """Return a path of ours to go to afterwards; `/` in the place of anything that could lead elsewhere."""
-    if path is None or len(path) > MAX_PATH_CHARACTERS or not path.startswith("/"):
-        return "/"
-    # Browsers take a backslash for a slash, and `//host` for a host; they leave out tabs and line ends.
-    is_local = not path.startswith("//") and all("!" <= each <= "~" and each != "\\" for each in path)
-    return path if is_local else "/"

@@ -28,6 +28,7 @@ SIGN_IN = "/ui/sign-in"
 HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 LOOPBACK = re.compile(r"(localhost|[a-z0-9-]+\.localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?")
 MAX_FIELDS = 2000
+MAX_PATH_CHARACTERS = 2000
 
 
 @dataclass
@@ -148,4 +149,6 @@ def local_path(text: str) -> str:
 
     What browsers take for another host, by two slashes or a backslash, is none.
     """
-    return text if re.fullmatch(r"/ui/[\w\-./?=&%~+:,]*", text, re.ASCII) and "//" not in text else HOME
+    is_short = len(text) <= MAX_PATH_CHARACTERS
+    is_ours = is_short and re.fullmatch(r"/ui/[\w\-./?=&%~+:,]*", text, re.ASCII) and "//" not in text
+    return text if is_ours else HOME

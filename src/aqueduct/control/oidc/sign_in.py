@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from aqueduct.control.flows import FlowPlan, Flows, local_path, new_value
+from aqueduct.control.flows import FlowPlan, Flows, new_value
 from aqueduct.control.oidc.assertions import NotValid
 from aqueduct.control.oidc.exchange import authorization_url, complete, exchange_code
 from aqueduct.control.oidc.parties import Parties, Party
@@ -60,7 +60,7 @@ class OidcSignIn:
         """Return where the browser goes; raises `NotFound`, `SignInRefused`.
 
         `browser` is the value of its cookie (see `flows.browser_value`), `link_to` the id of the user who is signed in
-        already and adds a way in.
+        already and adds a way in. `return_path` comes back as it is: where it leads, whoever leads there has to check.
         """
         party = self._parties.find(name)
         answers = {key: new_value() for key in ("state", "nonce", "verifier")}
@@ -74,7 +74,7 @@ class OidcSignIn:
             name=name,
             nonce=answers["nonce"],
             verifier=answers["verifier"],
-            return_path=local_path(return_path),
+            return_path=return_path,
             user_id=link_to,
         )
         await self._flows.begin(answers["state"], browser, plan)
