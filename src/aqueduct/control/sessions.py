@@ -16,7 +16,8 @@ from aqueduct.domain.scopes import Kind
 from aqueduct.domain.session import PREFIX, Client, Session, csrf_of
 from aqueduct.errors import NotFound
 from aqueduct.storage import sign_in
-from aqueduct.storage.sign_in import SESSIONS, UsersTeams
+from aqueduct.storage.principals import TeamsOf, load_teams_of_user
+from aqueduct.storage.sign_in import SESSIONS
 
 MAX_AGE_SECONDS = 14 * 86_400.0
 """How long a session lasts at most."""
@@ -99,7 +100,7 @@ class Sessions:
             if found is None:
                 return None
             session, user = found
-            teams = await sign_in.read_teams(connection, user.id)
+            teams = await load_teams_of_user(connection, user.id)
         if now - session.last_seen_at > MAX_IDLE_SECONDS:
             return None
         if now - session.last_seen_at > NOTED_EVERY_SECONDS:
@@ -139,7 +140,7 @@ async def record(change: Change, action: str, user: User, session: Session) -> N
     await change.record(action, Kind.USER, None if is_in else note, note if is_in else None)
 
 
-def actor_of_user(user: User, teams: UsersTeams | None, address: str | None) -> Actor:
+def actor_of_user(user: User, teams: TeamsOf | None, address: str | None) -> Actor:
     """Return somebody as who asks: all that his role and his teams let him do."""
     return Actor(
         kind="user",

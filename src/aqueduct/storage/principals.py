@@ -93,14 +93,8 @@ def token_with_owners(keys: int) -> sa.Select[Any]:
         *(owner.c.deleted_at.is_not(None) for owner in (organisations, teams, users, service_accounts)),
         users.c.is_active.is_(sa.false()),
     )
-    newest = sa.select(sa.func.max(terms_of_service.c.number)).where(
-        terms_of_service.c.organisation_id == table.organisation_id, organisations.c.requires_terms
-    )
-    accepted = (
-        sa.select(sa.func.max(terms_of_service.c.number))
-        .join_from(terms_acceptances, terms_of_service)
-        .where(terms_acceptances.c.user_id == table.user_id)
-    )
+    newest = newest_terms(table.organisation_id).where(organisations.c.requires_terms)
+    accepted = accepted_terms(table.user_id)
     return (
         sa.select(
             api_tokens,
@@ -121,6 +115,22 @@ def token_with_owners(keys: int) -> sa.Select[Any]:
         .outerjoin(users, users.c.id == table.user_id)
         .outerjoin(service_accounts, service_accounts.c.id == table.service_account_id)
         .where(sa.or_(current, previous))
+    )
+
+
+def newest_terms(organisation_id: sa.ColumnElement[Any] | str) -> sa.Select[Any]:
+    """Return the query of the number of an organisation's newest terms."""
+    return sa.select(sa.func.max(terms_of_service.c.number)).where(
+        terms_of_service.c.organisation_id == organisation_id
+    )
+
+
+def accepted_terms(user_id: sa.ColumnElement[Any] | str) -> sa.Select[Any]:
+    """Return the query of the number of the newest terms that somebody has accepted."""
+    return (
+        sa.select(sa.func.max(terms_of_service.c.number))
+        .join_from(terms_acceptances, terms_of_service)
+        .where(terms_acceptances.c.user_id == user_id)
     )
 
 
@@ -148,11 +158,16 @@ async def load_teams(connection: AsyncConnection, row: sa.Row[Any]) -> TeamsOf:
     """
     if row.user_id is None:
         return TeamsOf(frozenset() if row.team_id is None else frozenset({row.team_id}), frozenset(), row.team_id)
-    roles = [(team_id, role) for team_id, role in await connection.execute(TEAMS_OF, {"user": row.user_id})]
+    return await load_teams_of_user(connection, row.user_id, row.team_id)
+
+
+async def load_teams_of_user(connection: AsyncConnection, user_id: str, team_id: str | None = None) -> TeamsOf:
+    """Load the teams of a user; charged is `team_id`, or without one the team that he has been in longest."""
+    roles = [(team_id, role) for team_id, role in await connection.execute(TEAMS_OF, {"user": user_id})]
     return TeamsOf(
         frozenset(team_id for team_id, _ in roles),
         frozenset(team_id for team_id, role in roles if role == TeamRole.ADMIN),
-        row.team_id if row.team_id is not None or not roles else roles[0][0],
+        team_id if team_id is not None or not roles else roles[0][0],
     )
 
 
@@ -211,8 +226,7 @@ async def load_of(
 
 def compile_models(row: sa.Row[Any], subjects: Subjects, rules: Sequence[ModelRule]) -> ModelFilter:
     """Compile the rules from the widest subject down to the token's own list of allowed models."""
-    by_subject = {(rule.subject_type, rule.subject_id): rule for rule in rules}
-    levels = [by_subject[subject] for subject in subjects.items() if subject in by_subject]
+    levels = in_order(subjects, rules)
     if row.allowed_models is not None:
         levels.append(
             ModelRule(
@@ -224,6 +238,12 @@ def compile_models(row: sa.Row[Any], subjects: Subjects, rules: Sequence[ModelRu
             )
         )
     return compile_rules(levels)
+
+
+def in_order(subjects: Subjects, rules: Sequence[ModelRule]) -> list[ModelRule]:
+    """Return the rules from the widest subject down."""
+    by_subject = {(rule.subject_type, rule.subject_id): rule for rule in rules}
+    return [by_subject[subject] for subject in subjects.items() if subject in by_subject]
 
 
 def expiry(row: sa.Row[Any]) -> float | None:
@@ -239,6 +259,11 @@ def read_policy(value: object) -> CapturePolicy | None:
 
 def terms_state(row: sa.Row[Any]) -> TermsState:
     """Return whether the newest terms stand in the way; they are asked of people, not of programs."""
-    if row.newest_terms is None or row.user_id is None:
+    return TermsState.NONE if row.user_id is None else compare_terms(row.newest_terms, row.accepted_terms)
+
+
+def compare_terms(newest: int | None, accepted: int | None) -> TermsState:
+    """Return whether the terms of this number stand in the way of somebody who has accepted those of that one."""
+    if newest is None:
         return TermsState.NONE
-    return TermsState.ACCEPTED if (row.accepted_terms or 0) >= row.newest_terms else TermsState.DUE
+    return TermsState.ACCEPTED if (accepted or 0) >= newest else TermsState.DUE

@@ -1,18 +1,18 @@
 """Queries on passwords, sessions and one-time links."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aqueduct.domain.identity import TeamRole, User
+from aqueduct.domain.identity import User
 from aqueduct.domain.session import OneTimeLink, Purpose, Session
 from aqueduct.storage.aggregates import USERS
 from aqueduct.storage.instants import to_microseconds
 from aqueduct.storage.keys import Digest
 from aqueduct.storage.records import Records
-from aqueduct.storage.tables import memberships, one_time_links, organisations, passwords, sessions, teams, users
+from aqueduct.storage.tables import one_time_links, organisations, passwords, sessions, users
 
 SESSIONS = Records(sessions, Session)
 LINKS = Records(one_time_links, OneTimeLink)
@@ -20,13 +20,6 @@ OWNER = "owner__"
 """What sets the columns of a session's user apart from its own."""
 MAX_NAMESAKES = 3
 """How many of one name or address are asked for their passwords: each takes a tenth of a second."""
-
-
-class UsersTeams(NamedTuple):
-    """The ids of the teams that somebody is in, and of those he administers."""
-
-    ids: frozenset[str]
-    led_ids: frozenset[str]
 
 
 def has_digest(table: sa.Table, candidates: Sequence[Digest]) -> sa.ColumnElement[bool]:
@@ -85,20 +78,6 @@ async def remove_expired(connection: AsyncConnection, now: float, seen_since: fl
     is_over = sa.or_(sessions.c.expires_at <= at, sessions.c.last_seen_at < to_microseconds(seen_since))
     await connection.execute(sa.delete(sessions).where(is_over))
     await connection.execute(sa.delete(one_time_links).where(one_time_links.c.expires_at <= at))
-
-
-async def read_teams(connection: AsyncConnection, user_id: str) -> UsersTeams:
-    """Read which teams somebody is in."""
-    statement = (
-        sa.select(memberships.c.team_id, memberships.c.role)
-        .join(teams, teams.c.id == memberships.c.team_id)
-        .where(memberships.c.user_id == user_id, teams.c.deleted_at.is_(None))
-    )
-    roles = [(team_id, role) for team_id, role in await connection.execute(statement)]
-    return UsersTeams(
-        frozenset(team_id for team_id, _ in roles),
-        frozenset(team_id for team_id, role in roles if role == TeamRole.ADMIN),
-    )
 
 
 async def find_users(connection: AsyncConnection, name: str, organisation: str | None) -> list[tuple[User, str | None]]:
