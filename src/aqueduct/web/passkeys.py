@@ -13,11 +13,11 @@ from aqueduct.errors import NotAllowed, NotFound, SignInRefused
 from aqueduct.web import cookies
 from aqueduct.web.forms import Form
 from aqueduct.web.routing import get, post
-from aqueduct.web.sign_in import INSECURE, awaits_second_factor, finish, finish_second_factor
+from aqueduct.web.sign_in import INSECURE, SECOND, awaits_second_factor, finish, finish_second_factor
 from aqueduct.web.visit import SIGN_IN, Visit, local_path
 
 ALONE = "passkey"
-SECOND = "password and passkey"
+AFTER_PASSWORD = "password and passkey"  # noqa: S105 - the name of a way of signing in
 
 
 def answer_options(visit: Visit, browser: str, options: dict[str, Any]) -> Response:
@@ -82,13 +82,13 @@ async def sign_in_second(visit: Visit) -> Response:
     form = await visit.form()
     browser = visit.request.cookies.get(cookies.FLOW)
     await visit.services.ways.passkeys.finish(browser, read_answer(form), user_id=user.id)
-    return await finish_second_factor(visit, SECOND)
+    return await finish_second_factor(visit, AFTER_PASSWORD)
 
 
 PAGES = (
     post("/ui/sign-in/passkey/options", ask, None),
     post("/ui/sign-in/passkey", sign_in, None),
-    get("/ui/sign-in/second", show_second, None),
-    post("/ui/sign-in/second/options", ask_second, None),
-    post("/ui/sign-in/second", sign_in_second, None),
+    get(SECOND, show_second, None),
+    post(f"{SECOND}/options", ask_second, None),
+    post(SECOND, sign_in_second, None),
 )

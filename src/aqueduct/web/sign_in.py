@@ -1,8 +1,8 @@
 """Signing in and out: by password, by a one-time link, and by whatever else ends in `finish`.
 
-A way of signing in that has pages of its own (an issuer, a passkey) finds out who it is and calls `finish`. Something
-asked for after the password is a `SecondFactor` of the services: its page finds whom it is about by
-`awaits_second_factor`, and calls `finish_second_factor` in the end.
+A way of signing in that has pages of its own (an issuer, a passkey) finds out who it is and calls `finish`. The page
+that asks for something more after the password finds whom it is about by `awaits_second_factor`, and calls
+`finish_second_factor` in the end.
 """
 
 from starlette.responses import Response
@@ -12,10 +12,11 @@ from aqueduct.domain.identity import User
 from aqueduct.domain.session import Session
 from aqueduct.errors import NotAllowed, SignInRefused, TooManyAttempts
 from aqueduct.web import cookies
-from aqueduct.web.forms import Form
+from aqueduct.web.forms import MISSING, Form
 from aqueduct.web.routing import get, post
 from aqueduct.web.visit import HOME, SIGN_IN, Visit, local_path
 
+SECOND = "/ui/sign-in/second"
 PENDING_SECONDS = 300
 PASSWORD = "password"  # noqa: S105 - the name of a way of signing in
 LINK = "link"
@@ -44,7 +45,6 @@ def show_form(visit: Visit, form: Form, following: str, status: int = 200) -> Re
         status=status,
         form=form,
         following=local_path(following),
-        buttons=visit.services.list_sign_in_buttons(),
         insecure=INSECURE if visit.is_insecure else None,
         offered=visit.services.ways.offered(),
         takes_passkeys=visit.services.ways.takes_passkeys(visit.base_url),
@@ -59,7 +59,7 @@ async def sign_in(visit: Visit) -> Response:
     name, password = form.text("name", required=True), form.secret("password")
     following = form.value("next", HOME)
     if not password:
-        form.fail("password", "This is needed.")
+        form.fail("password", MISSING)
     if visit.is_insecure:
         form.fail("", INSECURE)
     if not form.is_valid:
@@ -69,12 +69,11 @@ async def sign_in(visit: Visit) -> Response:
     except (SignInRefused, TooManyAttempts) as error:
         form.fail("", str(error))
         return show_form(visit, form, following, 429 if isinstance(error, TooManyAttempts) else 401)
-    for factor in visit.services.second_factors:
-        if await factor.is_needed(user):
-            response = visit.redirect(factor.path)
-            value = await visit.services.links.begin_second_factor(user)
-            cookies.keep(response, cookies.PENDING, value, PENDING_SECONDS)
-            return response
+    if await visit.services.ways.needs_passkey(user):
+        response = visit.redirect(SECOND)
+        value = await visit.services.links.begin_second_factor(user)
+        cookies.keep(response, cookies.PENDING, value, PENDING_SECONDS)
+        return response
     return await finish(visit, user, PASSWORD, local_path(following))
 
 
@@ -121,7 +120,7 @@ async def follow_link(visit: Visit) -> Response:
     if visit.is_insecure:
         raise NotAllowed(INSECURE)
     if not code:
-        form.fail("code", "This is needed.")
+        form.fail("code", MISSING)
     else:
         try:
             user = await visit.services.links.take(code)

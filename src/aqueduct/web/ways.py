@@ -10,6 +10,7 @@ from aqueduct.control.oidc.parties import Parties
 from aqueduct.control.oidc.sign_in import OidcSignIn
 from aqueduct.control.passkeys import Passkeys, Site
 from aqueduct.control.registry import Registry
+from aqueduct.domain.identity import User
 from aqueduct.domain.sign_in import SignIn
 from aqueduct.storage.vault import Vault
 from aqueduct.upstream.options import TransportOptions
@@ -26,6 +27,10 @@ class Ways:
     logout: OidcLogout
     identities: Identities
     passkeys: Passkeys
+
+    async def needs_passkey(self, user: User) -> bool:
+        """Whether a user's password alone does not let him in: he has a passkey, and they are in use."""
+        return self.offered().passkeys and await self.passkeys.has_any(user.id)
 
     def takes_passkeys(self, base_url: str) -> bool:
         """Whether a page at this address can ask for passkeys: those of another host do not work there."""
