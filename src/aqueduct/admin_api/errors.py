@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import HTTPException, RequestValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from aqueduct.domain.text import printable
 from aqueduct.errors import (
     AlreadyExists,
     ControlError,
@@ -106,8 +107,7 @@ def path(location: Sequence[object]) -> str:
             written += f"[{step}]"
         else:
             written += f".{step}" if written else str(step)
-    shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in written)
-    return shown[:MAX_SHOWN_CHARACTERS]
+    return printable(written[:MAX_SHOWN_CHARACTERS])
 
 
 def refusal(request: Request, status: int, cause: BaseException | None) -> RequestError:

@@ -12,7 +12,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 
 from aqueduct.cli.gateway import read_states
-from aqueduct.cli.printing import printable
 from aqueduct.cli.session import hint_at_config, note, settings_for, settings_with_config, show
 from aqueduct.config.file import ConfigFile
 from aqueduct.config.notes import find_notes
@@ -22,6 +21,7 @@ from aqueduct.control.served import ServedTarget, check_credentials, list_served
 from aqueduct.domain.model import Target
 from aqueduct.domain.snapshot import Snapshot
 from aqueduct.domain.steering_words import list_routes
+from aqueduct.domain.text import printable
 from aqueduct.local import weights
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment

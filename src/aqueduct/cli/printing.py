@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from aqueduct.cli.session import show
+from aqueduct.domain.text import printable
 
 Item = TypeVar("Item")
 
@@ -56,11 +57,6 @@ def text(value: object) -> str:
             return ", ".join(map(text, value))
         case _:
             return str(value)
-
-
-def printable(words: str) -> str:
-    """Return words without what a terminal would act on: clients choose some of them."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in words)
 
 
 def show_instant(instant: float | None, without: str = "never") -> str:

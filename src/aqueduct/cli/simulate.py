@@ -15,11 +15,12 @@ from rich.table import Table
 from typing_extensions import override
 
 from aqueduct.cli.options import AsJson
-from aqueduct.cli.printing import print_json, printable
+from aqueduct.cli.printing import print_json
 from aqueduct.cli.session import hint_at_config, note, settings_with_config, show
 from aqueduct.config.file import ConfigFile
 from aqueduct.config.price_book import PriceBook
 from aqueduct.domain.snapshot import Snapshot
+from aqueduct.domain.text import printable
 from aqueduct.providers.registry import KINDS
 from aqueduct.settings import Settings, environment
 

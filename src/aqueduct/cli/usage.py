@@ -11,7 +11,6 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from aqueduct.cli.printing import printable
 from aqueduct.cli.session import in_workspace, show
 from aqueduct.control import usage, usage_export
 from aqueduct.control.periods import parse_start
@@ -21,6 +20,7 @@ from aqueduct.control.usage_export import LineFormat
 from aqueduct.control.workspace import Workspace
 from aqueduct.domain.actor import SYSTEM
 from aqueduct.domain.money import written
+from aqueduct.domain.text import printable
 from aqueduct.errors import InvalidValue
 
 commands = typer.Typer(help="What was used, by whom.", invoke_without_command=True)

@@ -14,6 +14,7 @@ from aqueduct.domain.actor import Actor
 from aqueduct.domain.identity import User
 from aqueduct.domain.scopes import Kind
 from aqueduct.domain.session import PREFIX, Client, Session, csrf_of
+from aqueduct.domain.text import printable
 from aqueduct.errors import NotFound
 from aqueduct.storage import sign_in
 from aqueduct.storage.principals import TeamsOf, load_teams_of_user
@@ -71,6 +72,7 @@ class Sessions:
         self, user: User, method: str, client: Client, *, replaces: str | None = None
     ) -> StartedSession:
         """Sign somebody in who has shown who he is; `replaces` is the value of the session his browser had before."""
+        agent = client.user_agent
         value = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
         async with self._registry.changing(actor_of_user(user, None, client.address), taken="Try again.") as change:
             await sign_in.remove_expired(change.connection, change.now, change.now - MAX_IDLE_SECONDS)
@@ -84,7 +86,7 @@ class Sessions:
                 last_seen_at=change.now,
                 expires_at=change.now + MAX_AGE_SECONDS,
                 address=client.address,
-                user_agent=printable(client.user_agent),
+                user_agent=None if agent is None else printable(agent[:MAX_USER_AGENT_CHARACTERS]),
             )
             await sign_in.add_session(change.connection, session, self._registry.keys.digest(value))
             await record(change, "sign_in", user, session)
@@ -153,12 +155,3 @@ def actor_of_user(user: User, teams: TeamsOf | None, address: str | None) -> Act
         led_team_ids=frozenset() if teams is None else teams.led_ids,
         address=address,
     )
-
-
-def printable(text: str | None) -> str | None:
-    """Return what a browser says of itself as it may be shown and stored."""
-    if text is None:
-        return None
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)[
-        :MAX_USER_AGENT_CHARACTERS
-    ]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import prometheus_client
 
+from aqueduct.domain.text import printable
 from aqueduct.errors import MethodNotAllowed, UnknownUrl
 from aqueduct.gateway.account import Entry
 from aqueduct.gateway.call import Call
@@ -22,6 +23,7 @@ from aqueduct.wire.openapi import encode_openapi
 Endpoint = Callable[[Call], Awaitable[None]]
 
 _PREFIX = "/v1"
+_MAX_SHOWN_CHARACTERS = 200
 _MODELS = "/models/"
 _API = "/api/"
 _PAGES = ("/", "/ui")
@@ -82,12 +84,14 @@ class Endpoints:
         return self._refuse_method if known else self._refuse_url
 
     async def _refuse_url(self, call: Call) -> None:
-        message = f"Unknown request URL: {call.method} {_shown(call.path)}. See GET /openapi.json for those there are."
+        shown = printable(call.path[:_MAX_SHOWN_CHARACTERS])
+        message = f"Unknown request URL: {call.method} {shown}. See GET /openapi.json for those there are."
         answer_error(call, UnknownUrl(message))
 
     async def _refuse_method(self, call: Call) -> None:
         allow = [method for method, path in self._routes if path == call.path] or ["GET"]
-        message = f"The method {call.method} is not allowed for {_shown(call.path)}. Allowed: {', '.join(allow)}."
+        shown = printable(call.path[:_MAX_SHOWN_CHARACTERS])
+        message = f"The method {call.method} is not allowed for {shown}. Allowed: {', '.join(allow)}."
         answer_error(call, MethodNotAllowed(message, allow=allow))
 
     async def _list_models(self, call: Call) -> None:
@@ -122,8 +126,3 @@ class Endpoints:
 
     async def _show_openapi(self, call: Call) -> None:
         call.answer(200, _JSON, self._openapi)
-
-
-def _shown(path: str) -> str:
-    """Return a path as it may stand in an error."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in path[:200])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from aqueduct.domain.model import Target
+from aqueduct.domain.text import printable
 from aqueduct.errors import UpstreamError, UpstreamRejected
 from aqueduct.wire.failures import describe_failure
 
@@ -63,7 +64,7 @@ class FailureLog:
         log(
             "attempt_failed",
             request_id=request_id,
-            model=_printable(model),
+            model=printable(model[:_MODEL_CHARACTERS]),
             target=target.name,
             key=provider.key_number,
             code=error.code,
@@ -71,9 +72,3 @@ class FailureLog:
             reason=describe_failure(error, provider.confidential),
             **({"untold": untold} if untold else {}),
         )
-
-
-def _printable(model: str) -> str:
-    """Return a name that a client may have chosen, as a line of a log can hold it."""
-    name = model[:_MODEL_CHARACTERS]
-    return name if name.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in name)
