@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import HTTPException, RequestValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from aqueduct.domain.text import printable
 from aqueduct.errors import (
@@ -25,6 +25,7 @@ from aqueduct.errors import (
     Stale,
     UnknownUrl,
 )
+from aqueduct.storage.database import OUT_OF_REACH, is_out_of_reach
 from aqueduct.wire.errors import render
 
 KINDS: dict[type[ControlError], type[RequestError]] = {
@@ -48,9 +49,8 @@ def answer_errors(app: FastAPI) -> None:
     """Have the application answer errors as we do."""
     for kind in (RequestError, ControlError, RequestValidationError, HTTPException, Exception, *ROUTING_STATUSES):
         app.add_exception_handler(kind, answer_error)
-    for absence in (OperationalError, InterfaceError, OSError):
+    for absence in (DBAPIError, OSError):
         app.add_exception_handler(absence, answer_absence)
-    app.add_exception_handler(DBAPIError, answer_database_error)
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
@@ -58,16 +58,12 @@ async def answer_error(request: Request, error: Exception) -> Response:
     return as_response(translate(request, error))
 
 
-async def answer_absence(_request: Request, error: Exception) -> Response:
-    """Answer that the database is away."""
+async def answer_absence(request: Request, error: Exception) -> Response:
+    """Answer that the database is away, if that is what it is."""
+    if not is_out_of_reach(error):
+        return await answer_error(request, error)
     logger.warning("not administered: the database does not answer", reason=type(error).__name__)
-    return as_response(DatabaseUnavailable("The database does not answer at the moment. Try again shortly."))
-
-
-async def answer_database_error(request: Request, error: Exception) -> Response:
-    """Answer that the database went away in the middle of something, if that is what it is."""
-    is_gone = isinstance(error, DBAPIError) and error.connection_invalidated
-    return await (answer_absence if is_gone else answer_error)(request, error)
+    return as_response(DatabaseUnavailable(OUT_OF_REACH))
 
 
 def as_response(error: Exception) -> Response:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, literal, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from aqueduct.errors import ConfigurationError
@@ -31,6 +31,8 @@ WRITES = "aqueduct_writes"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
 Result = TypeVar("Result")
+
+OUT_OF_REACH = "The database does not answer at the moment. Try again shortly."
 
 
 class Database:
@@ -135,6 +137,12 @@ class Database:
         await self.engine.dispose()
         if self._thread_engine is not None:
             self._thread_engine.dispose()
+
+
+def is_out_of_reach(error: Exception) -> bool:
+    """Whether an error says that the database does not answer, or went away in the middle of something."""
+    is_gone = isinstance(error, DBAPIError) and error.connection_invalidated
+    return is_gone or isinstance(error, OperationalError | InterfaceError | OSError)
 
 
 def require_open(engine: Engine) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import structlog
 from jinja2 import Environment
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +21,7 @@ from aqueduct.errors import (
     Stale,
     TooManyAttempts,
 )
+from aqueduct.storage.database import OUT_OF_REACH, is_out_of_reach
 from aqueduct.web.cookies import SESSION, drop
 from aqueduct.web.forgery import FIELD, HEADER, SAFE_METHODS, require_csrf, require_own_origin
 from aqueduct.web.navigation import May, anybody
@@ -49,7 +49,6 @@ TITLES = {
     500: "Our mistake",
     503: "Not now",
 }
-ABSENT = "The database does not answer at the moment. Try again shortly."
 OUR_MISTAKE = "Something went wrong here, and it was written to the log. If you ask for help, name the number below."
 
 logger = structlog.get_logger(__name__)
@@ -137,10 +136,9 @@ def judge(error: Exception) -> tuple[int, str]:
         return error.status, error.message
     if isinstance(error, HTTPException):
         return error.status_code, "There is no such page." if error.status_code in (404, 405) else error.detail
-    is_gone = isinstance(error, DBAPIError) and error.connection_invalidated
-    if is_gone or isinstance(error, OperationalError | InterfaceError | OSError):
+    if is_out_of_reach(error):
         logger.warning("no page: the database does not answer", reason=type(error).__name__)
-        return 503, ABSENT
+        return 503, OUT_OF_REACH
     return 500, OUR_MISTAKE
 
 
