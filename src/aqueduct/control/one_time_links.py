@@ -1,10 +1,10 @@
 """One-time links: how somebody gets in who has no password yet, or no longer; and what stands between two factors."""
 
-import secrets
 from collections.abc import Sequence
 
 import msgspec
 
+from aqueduct.control.flows import new_value
 from aqueduct.control.registry import Change, Registry, new_id
 from aqueduct.control.users import Users
 from aqueduct.domain.actor import SYSTEM, Actor
@@ -17,7 +17,6 @@ from aqueduct.storage import sign_in
 from aqueduct.storage.pages import Listing, read_page
 
 PREFIX = "aql-"
-RANDOM_BYTES = 32
 LIFETIMES_SECONDS = {Purpose.SIGN_IN: 3_600.0, Purpose.INVITATION: 7 * 86_400.0, Purpose.SECOND_FACTOR: 300.0}
 FIRST_LIFETIME_SECONDS = 7 * 86_400.0
 """How long the link works that the very first start shows: somebody may install today and look tomorrow."""
@@ -51,7 +50,7 @@ class OneTimeLinks:
 
     async def add_new(self, change: Change, user: User, purpose: Purpose, lifetime_seconds: float) -> str:
         """Add a link to a transaction, and return its value."""
-        value = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
+        value = PREFIX + new_value()
         link = self._new(change.now, user, purpose, lifetime_seconds, change.actor.id)
         await sign_in.add_link(change.connection, link, self._registry.keys.digest(value))
         note = LinkMade(
@@ -66,7 +65,7 @@ class OneTimeLinks:
 
     async def begin_second_factor(self, user: User) -> str:
         """Return what stands for somebody who gave the right password, until he shows the second factor."""
-        value = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
+        value = PREFIX + new_value()
         now = self._registry.now()
         purpose = Purpose.SECOND_FACTOR
         async with self._registry.database.writing() as connection:

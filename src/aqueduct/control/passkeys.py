@@ -34,6 +34,7 @@ from webauthn.helpers.structs import (
 from aqueduct.control.aggregate import check_name
 from aqueduct.control.flows import FlowPlan, Flows, new_value
 from aqueduct.control.registry import Change, Registry, new_id
+from aqueduct.control.sessions import require_active
 from aqueduct.control.users import Users
 from aqueduct.domain.actor import Actor
 from aqueduct.domain.credential import Flow, Passkey
@@ -196,8 +197,7 @@ class Passkeys:
                 passkey, sign_count=verified, last_used_at=self._registry.now(), version=passkey.version + 1
             )
             await PASSKEYS.replace(connection, used, version=passkey.version)
-        if not user.is_active:
-            raise SignInRefused("Your account is switched off. Ask an administrator.", code="user_inactive")
+        require_active(user)
         return user
 
     async def has_any(self, user_id: str) -> bool:

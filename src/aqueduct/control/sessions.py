@@ -4,30 +4,27 @@ Another way of signing in (an issuer of OpenID Connect, a passkey) finds out whi
 `start_session` with its own word for `method`.
 """
 
-import secrets
 from dataclasses import dataclass, field
 
 import msgspec
 
+from aqueduct.control.flows import new_value
 from aqueduct.control.registry import Change, Registry, new_id
 from aqueduct.domain.actor import Actor
 from aqueduct.domain.identity import User
 from aqueduct.domain.scopes import Kind
 from aqueduct.domain.session import PREFIX, Client, Session, csrf_of
 from aqueduct.domain.text import printable
-from aqueduct.errors import NotFound
+from aqueduct.errors import NotFound, SignInRefused
 from aqueduct.storage import sign_in
 from aqueduct.storage.principals import TeamsOf, load_teams_of_user
 from aqueduct.storage.sign_in import SESSIONS
 
 MAX_AGE_SECONDS = 14 * 86_400.0
 """How long a session lasts at most."""
-MAX_IDLE_SECONDS = 2 * 86_400.0
-"""How long it may go unused."""
 NOTED_EVERY_SECONDS = 60.0
 """How exactly it is known when a session was last used: every page would be a write otherwise."""
 MAX_USER_AGENT_CHARACTERS = 300
-RANDOM_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -73,9 +70,9 @@ class Sessions:
     ) -> StartedSession:
         """Sign somebody in who has shown who he is; `replaces` is the value of the session his browser had before."""
         agent = client.user_agent
-        value = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
+        value = PREFIX + new_value()
         async with self._registry.changing(actor_of_user(user, None, client.address), taken="Try again.") as change:
-            await sign_in.remove_expired(change.connection, change.now, change.now - MAX_IDLE_SECONDS)
+            await sign_in.remove_expired(change.connection, change.now)
             if replaces is not None:
                 await sign_in.end_session(change.connection, self._registry.keys.candidates(replaces))
             session = Session(
@@ -102,9 +99,9 @@ class Sessions:
             if found is None:
                 return None
             session, user = found
+            if session.is_over(now):
+                return None
             teams = await load_teams_of_user(connection, user.id)
-        if now - session.last_seen_at > MAX_IDLE_SECONDS:
-            return None
         if now - session.last_seen_at > NOTED_EVERY_SECONDS:
             async with self._registry.database.writing() as connection:
                 await sign_in.note_seen(connection, session.id, now, client.address)
@@ -115,7 +112,7 @@ class Sessions:
         async with self._registry.database.reading() as connection:
             found = await SESSIONS.select(connection, user_id=signed_in.user.id)
         now = self._registry.now()
-        live = [each for each in found if each.expires_at > now and now - each.last_seen_at <= MAX_IDLE_SECONDS]
+        live = [each for each in found if not each.is_over(now)]
         return sorted(live, key=lambda each: each.last_seen_at, reverse=True)
 
     async def end_own(self, signed_in: SignedIn, session_id: str) -> None:
@@ -133,6 +130,12 @@ class Sessions:
             ended = await sign_in.end_sessions(change.connection, signed_in.user.id, but=signed_in.session.id)
             await record(change, "sign_out_others", signed_in.user, signed_in.session)
             return ended
+
+
+def require_active(user: User) -> None:
+    """Raise `SignInRefused` for somebody who was shut out."""
+    if not user.is_active:
+        raise SignInRefused("Your account is switched off. Ask an administrator.", code="user_inactive")
 
 
 async def record(change: Change, action: str, user: User, session: Session) -> None:

@@ -8,6 +8,8 @@ import msgspec
 
 PREFIX = "aqs-"
 """What the value of a session begins with; that of an API token begins otherwise."""
+MAX_IDLE_SECONDS = 2 * 86_400.0
+"""How long a session may go unused."""
 SESSION_COOKIE = "__Host-aqueduct-session"
 CSRF_HEADER = "x-aqueduct-csrf"
 
@@ -33,6 +35,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float
     address: str | None = None
     user_agent: str | None = None
+
+    def is_over(self, now: float) -> bool:
+        """Whether it may no longer be used: for its age, or for having gone unused."""
+        return now >= self.expires_at or now - self.last_seen_at > MAX_IDLE_SECONDS
 
 
 class Purpose(enum.StrEnum):

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aqueduct.domain.identity import User
-from aqueduct.domain.session import OneTimeLink, Purpose, Session
+from aqueduct.domain.session import MAX_IDLE_SECONDS, OneTimeLink, Purpose, Session
 from aqueduct.storage.aggregates import USERS
 from aqueduct.storage.instants import to_microseconds
 from aqueduct.storage.keys import Digest
@@ -72,10 +72,10 @@ async def end_session(connection: AsyncConnection, candidates: Sequence[Digest])
     await connection.execute(sa.delete(sessions).where(has_digest(sessions, candidates)))
 
 
-async def remove_expired(connection: AsyncConnection, now: float, seen_since: float) -> None:
+async def remove_expired(connection: AsyncConnection, now: float) -> None:
     """Delete the sessions and links whose time is over."""
     at = to_microseconds(now)
-    is_over = sa.or_(sessions.c.expires_at <= at, sessions.c.last_seen_at < to_microseconds(seen_since))
+    is_over = sa.or_(sessions.c.expires_at <= at, sessions.c.last_seen_at < to_microseconds(now - MAX_IDLE_SECONDS))
     await connection.execute(sa.delete(sessions).where(is_over))
     await connection.execute(sa.delete(one_time_links).where(one_time_links.c.expires_at <= at))
 

@@ -11,7 +11,6 @@ from starlette.routing import Route
 
 from aqueduct.web import account, account_ways, home, issuers, passkeys, sign_in, token, tokens
 from aqueduct.web.assets import PREFIX, Assets
-from aqueduct.web.cookies import SESSION
 from aqueduct.web.rendering import open_templates
 from aqueduct.web.routing import answer_error, routes
 from aqueduct.web.services import Services
@@ -58,8 +57,7 @@ def build_application(services: Services) -> Application:
 
     async def answer_refusal(request: Request, error: Exception) -> Response:
         visit = Visit(request, services, templates)
-        if (value := request.cookies.get(SESSION)) is not None:
-            visit.signed_in = await services.sessions.resume(value, visit.client)
+        await visit.recognise()
         return answer_error(visit, error)
 
     app = Starlette(

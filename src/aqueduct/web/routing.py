@@ -97,15 +97,13 @@ def endpoint(page: Page, services: Services, templates: Environment) -> Callable
 
 async def enter(page: Page, visit: Visit) -> Response:
     """Find out who it is, and let him in or not."""
-    value = visit.request.cookies.get(SESSION)
-    if value is not None:
-        visit.signed_in = await visit.services.sessions.resume(value, visit.client)
+    await visit.recognise()
     require_own_origin(visit.request)
     if page.may is None:
         return await page.handler(visit)
     if visit.signed_in is None:
         response = visit.to_sign_in()
-        if value is not None:
+        if SESSION in visit.request.cookies:
             drop(response, SESSION)
         return response
     if visit.request.method not in SAFE_METHODS:

@@ -17,7 +17,7 @@ from aqueduct.domain.model import Model
 from aqueduct.domain.principal import Principal
 from aqueduct.domain.session import Client
 from aqueduct.storage import session_principals
-from aqueduct.web.cookies import FLASH, Flash, drop, read_flash, write_flash
+from aqueduct.web.cookies import FLASH, SESSION, Flash, drop, read_flash, write_flash
 from aqueduct.web.forms import Form
 from aqueduct.web.navigation import visible
 from aqueduct.web.rendering import render
@@ -45,6 +45,12 @@ class Visit:
     def registry(self) -> Registry:
         """Where everything that is administered is kept."""
         return self.services.registry
+
+    async def recognise(self) -> None:
+        """Find out who is signed in, by the session's cookie."""
+        value = self.request.cookies.get(SESSION)
+        if value is not None:
+            self.signed_in = await self.services.sessions.resume(value, self.client)
 
     @property
     def me(self) -> SignedIn:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aqueduct.control.oidc.people import LinkedIdentity
+from aqueduct.control.oidc.people import linked
 from aqueduct.control.registry import Registry
 from aqueduct.control.teams import Memberships
 from aqueduct.domain.actor import Actor
@@ -36,11 +36,8 @@ class Identities:
             others = len(own) - 1 + await PASSKEYS.count(connection, user_id=user.id)
             if not others and await read_password(connection, user.id) is None:
                 raise NotAllowed("This is your only way to sign in. Add another one first.")
-            linked = LinkedIdentity(
-                id=user.id, organisation_id=user.organisation_id, issuer=found.issuer, subject=found.subject
-            )
             await IDENTITIES.remove_where(connection, id=found.id)
-            await change.record("unlink_identity", Kind.USER, linked, None)
+            await change.record("unlink_identity", Kind.USER, linked(user, found), None)
             for membership in await MEMBERSHIPS.select(connection, user_id=user.id, given_by=found.id):
                 await change.record("delete", Kind.MEMBERSHIP, membership, None)
                 await Memberships(self._registry).end(change, membership)

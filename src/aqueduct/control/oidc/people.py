@@ -13,6 +13,7 @@ import structlog
 from aqueduct.control.aggregate import MAX_NAME_CHARACTERS
 from aqueduct.control.organisations import Organisations
 from aqueduct.control.registry import Change, Registry, new_id
+from aqueduct.control.sessions import require_active
 from aqueduct.control.teams import Memberships
 from aqueduct.control.users import NewUser, Users
 from aqueduct.domain.actor import Actor
@@ -38,6 +39,13 @@ class LinkedIdentity(msgspec.Struct, frozen=True, kw_only=True):
     organisation_id: str
     issuer: str
     subject: str
+
+
+def linked(user: User, identity: Identity) -> LinkedIdentity:
+    """Return what the audit log says of a user's identity."""
+    return LinkedIdentity(
+        id=user.id, organisation_id=user.organisation_id, issuer=identity.issuer, subject=identity.subject
+    )
 
 
 class People:
@@ -70,8 +78,7 @@ class People:
             change.concerned.add(user.id)
             user, identity = await self._update(change, user, identity, entitlement)
             identity = await self._note(change, user, identity, email)
-        if not user.is_active:
-            raise SignInRefused("Your account is switched off. Ask an administrator.", code="user_inactive")
+        require_active(user)
         if not is_known_to_rules:
             # What he had by rules is taken back all the same.
             raise self._not_entitled()
@@ -121,10 +128,7 @@ class People:
             created_at=change.now,
         )
         await IDENTITIES.add(change.connection, identity)
-        linked = LinkedIdentity(
-            id=user.id, organisation_id=user.organisation_id, issuer=identity.issuer, subject=identity.subject
-        )
-        await change.record("link_identity", Kind.USER, None, linked)
+        await change.record("link_identity", Kind.USER, None, linked(user, identity))
         return user, identity
 
     async def _organisation(self, change: Change, entitlement: Entitlement) -> str:

@@ -1,13 +1,20 @@
 """How people sign in: passwords, sessions and one-time links; of each secret only a hash."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from aqueduct.storage.tables.base import metadata
 
 
-def user_id() -> sa.Column[str]:
-    """Return the column of whose a row is."""
-    return sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), nullable=False)
+def secret_of_user() -> list[sa.Column[Any]]:
+    """Return the columns of a value that lets a user in: its hash, under which key it was made, and whose it is."""
+    return [
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("key_id", sa.Text, nullable=False),
+        sa.Column("hash", sa.LargeBinary, nullable=False),
+        sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), nullable=False),
+    ]
 
 
 passwords = sa.Table(
@@ -21,10 +28,7 @@ passwords = sa.Table(
 sessions = sa.Table(
     "sessions",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("key_id", sa.Text, nullable=False),
-    sa.Column("hash", sa.LargeBinary, nullable=False),
-    user_id(),
+    *secret_of_user(),
     sa.Column("method", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("last_seen_at", sa.BigInteger, nullable=False),
@@ -39,10 +43,7 @@ sessions = sa.Table(
 one_time_links = sa.Table(
     "one_time_links",
     metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("key_id", sa.Text, nullable=False),
-    sa.Column("hash", sa.LargeBinary, nullable=False),
-    user_id(),
+    *secret_of_user(),
     sa.Column("purpose", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger, nullable=False),
