@@ -27,7 +27,7 @@ IDENTITY = STATE / "identity"
 LOG = ENVIRONMENT / "install.log"
 
 PURPOSES = {
-    "serve": "what the gateway needs (150 MB, most of it the embedded model)",
+    "serve": "what the gateway needs (180 MB, half of it the embedded model)",
     "test": "what the tests need",
     "check": "what the checks need",
 }
